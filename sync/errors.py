@@ -1,0 +1,33 @@
+"""What can go wrong between this node and another. Codes are those of protocol.md, section 9."""
+
+
+class SyncError(Exception):
+    """Root of this package's errors."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class PeerUnreachableError(SyncError):
+    """No answer (``unreachable``, ``timeout``): retried with growing pauses."""
+
+
+class PeerResponseError(SyncError):
+    """An answer that cannot be used (``bad_response``, ``too_large``, ``redirect_refused``, ``bad_range`` …)."""
+
+
+class PeerRefusalError(SyncError):
+    """The other node answered with a problem; ``status`` is its HTTP status, ``code`` the problem code it gave."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(code, detail)
+        self.status = status
+
+
+class InsecureUrlError(SyncError):
+    """An address that this node must not dial (``insecure_url``)."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("insecure_url", detail)

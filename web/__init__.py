@@ -1,0 +1,1 @@
+"""Where people and machines reach the node: application factory, configuration, command line, API and pages."""
