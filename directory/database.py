@@ -1,6 +1,6 @@
 """The database: one declarative base, aware datetimes, and engines that are safe with several processes.
 
-SQLite takes its write lock at the start of a writing transaction (``BEGIN IMMEDIATE``): a deferred one that first reads and
+A writing transaction on SQLite takes its lock at the start (``BEGIN IMMEDIATE``): a deferred one that first reads and
 then writes loses against another writer instead of waiting for it. PostgreSQL needs nothing of the kind.
 """
 
@@ -8,7 +8,6 @@ import datetime as dt
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -46,11 +45,11 @@ class UTCDateTime(sa.types.TypeDecorator[dt.datetime]):
             raise ValueError("a naive datetime has no place in the database")
         return value.astimezone(dt.UTC)
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> dt.datetime | None:
+    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
         """Give back aware UTC."""
         if value is None:
             return None
-        stored: dt.datetime = value
+        stored = value
         return stored.replace(tzinfo=dt.UTC) if stored.tzinfo is None else stored.astimezone(dt.UTC)
 
 
