@@ -1,0 +1,74 @@
+"""What can be wrong at the node's door: its settings, its database, who asks, and what the request promises.
+
+Every error carries a problem ``code`` (protocol.md, section 9) and a ``detail`` that an operator can act on.
+"""
+
+from collections.abc import Sequence
+
+
+class WebError(Exception):
+    """Root of this package's errors."""
+
+    code = "bad_request"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ConfigError(WebError):
+    """Settings are missing or wrong; all of them are named at once. The operator must correct them."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(self.faults))
+
+
+class DatabaseNewerError(WebError):
+    """A newer version of the program wrote the database: this one must not touch it."""
+
+    code = "unsupported_version"
+
+
+class NotMigratedError(WebError):
+    """The database lacks tables or columns of this version: the operator must run ``veza migrate``."""
+
+    code = "unsupported_version"
+
+
+class AccountError(WebError):
+    """An account cannot be made or changed as asked: the giver must correct it."""
+
+
+class UnknownUserError(WebError):
+    """There is no such account."""
+
+    code = "not_found"
+
+
+class UnauthenticatedError(WebError):
+    """Nobody, or nobody known, asks: a valid token or sign-in is needed."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(WebError):
+    """Who asks is known and must not do this."""
+
+    code = "forbidden"
+
+
+class PreconditionRequiredError(WebError):
+    """A change must name the version it was made from (``If-Match``)."""
+
+    code = "precondition_required"
+
+
+class RateLimitedError(WebError):
+    """Too many tries; the answer says after how many seconds the next one counts."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
