@@ -83,7 +83,7 @@ class Config:
 def load_config(data: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """Read the settings of the node in ``data``; ConfigError names every fault."""
     faults: list[str] = []
-    settings: dict[str, object] = _read_file(data / SETTINGS_FILE, faults)
+    settings: dict[str, object] = _read_file(data / SETTINGS_FILE, faults)  # absent where variables say everything
     settings |= {name: environ[f"VEZA_{name.upper()}"] for name in _READERS if f"VEZA_{name.upper()}" in environ}
     return make_config(data, settings, faults)
 
@@ -92,7 +92,10 @@ def make_config(data: Path, settings: Mapping[str, object], found: list[str] | N
     """A configuration from settings by name; ConfigError names every fault, those ``found`` before included."""
     faults = list(found or [])
     faults += [f"{name}: there is no such setting" for name in settings if name not in _READERS]
-    faults += [f"{name}: missing; expected in {SETTINGS_FILE} or VEZA_{name.upper()}" for name in _missing(settings)]
+    faults += [
+        f"{name}: missing from {data / SETTINGS_FILE}, which `veza init` makes, and from VEZA_{name.upper()}"
+        for name in _missing(settings)
+    ]
     values: dict[str, object] = {}
     for name, value in settings.items():
         try:
@@ -130,7 +133,7 @@ def _read_file(path: Path, faults: list[str]) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        faults.append(f"{path} does not exist; `veza init` makes it")
+        return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         faults.append(f"{path} cannot be read: {error}")
     return {}

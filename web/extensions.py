@@ -8,4 +8,4 @@ from directory.database import Base
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 csrf = CSRFProtect()
-sign_in = LoginManager()
+login_manager = LoginManager()

@@ -1,0 +1,163 @@
+"""Errors as RFC 9457 problems (protocol.md, section 9): one table from problem code to HTTP status.
+
+People's pages get the same words as a page; everything else gets ``application/problem+json``. Nothing internal is told:
+an unforeseen error is logged with an id, and the answer carries that id alone.
+"""
+
+import http
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+import structlog
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from directory.errors import DirectoryError, InvalidInputError
+from federation.errors import FederationError
+from sync.errors import SyncError
+from web.errors import RateLimitedError, WebError
+
+MIMETYPE = "application/problem+json"
+URN = "urn:veza:problem:"
+STATUS: Mapping[str, int] = {
+    **dict.fromkeys(
+        (
+            "malformed bad_header bad_request bad_entry wrong_type wrong_issuer wrong_audience wrong_participant expired "
+            "not_yet_valid weak_key rollback fork unsupported_version"
+        ).split(),
+        400,
+    ),
+    **dict.fromkeys(("bad_signature", "unknown_key", "unauthenticated"), 401),
+    **dict.fromkeys("forbidden not_a_party unknown_participant participant_taken key_reused insecure_url".split(), 403),
+    **dict.fromkeys(("not_found", "out_of_range"), 404),
+    **dict.fromkeys(("wrong_state", "jti_conflict", "conflict"), 409),
+    "stale_version": 412,
+    "too_large": 413,
+    "precondition_required": 428,
+    "rate_limited": 429,
+    **dict.fromkeys(("busy", "storage_full", "clock_implausible"), 503),
+}
+"""The HTTP status of every problem code that may leave the node."""
+
+_CODE_OF_STATUS = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    412: "stale_version",
+    413: "too_large",
+    422: "bad_request",
+    428: "precondition_required",
+    429: "rate_limited",
+    503: "busy",
+}
+_MACHINE_PATHS = ("/api/", "/federation/", "/anchor/", "/.well-known/", "/openapi.json", "/healthz", "/readyz", "/metrics")
+_log = structlog.get_logger("veza.web")
+
+
+def problem(code: str, detail: str, *, status: int | None = None, **members: object) -> Response:
+    """A problem response; ``members`` are further members of the object, such as ``errors``."""
+    status = status or STATUS[code]
+    title = code.replace("_", " ").capitalize()
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if status == 503:
+        headers["Retry-After"] = "5"
+    body = {"type": URN + code, "title": title, "status": status, "detail": detail, **members}
+    return _response(body, status, headers)
+
+
+def register_problem_handlers(app: Flask) -> None:
+    """Make every error that leaves ``app`` a problem, or a page for people."""
+    for kind in (DirectoryError, FederationError, SyncError, WebError):
+        app.register_error_handler(kind, _known_problem)
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(sa.exc.OperationalError, _database_problem)
+
+
+def _known_problem(error: DirectoryError | FederationError | SyncError | WebError) -> Response:
+    if error.code not in STATUS:
+        return _unforeseen(error)
+    members: dict[str, object] = {}
+    if isinstance(error, InvalidInputError):
+        members["errors"] = [{"pointer": f.place, "detail": f"{f.expected} (found {f.found!r})"[:500]} for f in error.faults]
+    members |= getattr(error, "members", {})
+    response = problem(error.code, error.detail, **members)
+    if isinstance(error, RateLimitedError):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return _for_people(response, error.detail)
+
+
+def _http_problem(error: HTTPException) -> Response:
+    """What Flask, Werkzeug and the argument parser raise."""
+    if error.response is not None:  # a redirect or an answer that is complete as it is
+        return error.response  # type: ignore[return-value]
+    if isinstance(error, InternalServerError) and error.original_exception is not None:
+        return _unforeseen(error.original_exception)
+    status = error.code or 500
+    data: dict[str, Any] = getattr(error, "data", None) or {}
+    faults = list(_flatten(data.get("messages") or {}))
+    detail = "; ".join(f"{fault['pointer'] or '/'}: {fault['detail']}" for fault in faults) or str(error.description)
+    members = {"errors": faults} if faults else {}
+    if status in _CODE_OF_STATUS:
+        response = problem(_CODE_OF_STATUS[status], detail, status=400 if status == 422 else status, **members)
+    else:
+        response = _response({"type": "about:blank", "title": error.name, "status": status, "detail": detail}, status, {})
+    kept = {name: value for name, value in error.get_headers() if name.lower() in ("allow", "retry-after")}
+    response.headers.update(kept)
+    return _for_people(response, detail)
+
+
+def _database_problem(error: sa.exc.OperationalError) -> Response:
+    """A database that is locked for too long, full or away: the caller may come again."""
+    text = str(error.orig)
+    full = "full" in text or "No space left" in text
+    _log.error("database_unavailable", reason=text)
+    words = "the disk is full" if full else "the database is busy or away"
+    return _for_people(problem("storage_full" if full else "busy", f"{words}; nothing was changed, try again"), words)
+
+
+def _unforeseen(error: BaseException) -> Response:
+    """A mistake of ours: the log holds it under an id, and the answer holds the id alone."""
+    incident = str(uuid.uuid4())
+    _log.error("unforeseen_error", incident=incident, path=request.path, exc_info=error)
+    detail = f"an unforeseen error; the node's log holds it under {incident}"
+    body = {"type": "about:blank", "title": "Internal Server Error", "status": 500, "detail": detail}
+    return _for_people(_response({**body, "instance": f"urn:uuid:{incident}"}, 500, {}), detail)
+
+
+def _response(body: Mapping[str, object], status: int, headers: Mapping[str, str]) -> Response:
+    return Response(orjson.dumps(body, default=str), status, headers, content_type=MIMETYPE)
+
+
+def _for_people(response: Response, detail: str) -> Response:
+    """The same answer as a page, where a browser asks for one."""
+    if request.path.startswith(_MACHINE_PATHS) or not request.accept_mimetypes.accept_html:
+        return response
+    accepts_json = request.accept_mimetypes.best_match([MIMETYPE, "text/html"]) == MIMETYPE
+    if accepts_json:
+        return response
+    title = http.HTTPStatus(response.status_code).phrase
+    page = Response(
+        render_template("problem.html", title=title, detail=detail, status=response.status_code),
+        response.status_code,
+        content_type="text/html; charset=utf-8",
+    )
+    kept = {name: value for name, value in response.headers if name in ("Allow", "Retry-After")}
+    page.headers.update(kept)
+    return page
+
+
+def _flatten(messages: object, place: str = "") -> list[dict[str, str]]:
+    """The argument parser's nested messages as a list of places; where an argument came from is not a place."""
+    if isinstance(messages, Mapping):
+        inner = [
+            (value, place if key in ("query", "json", "_schema") and not place else f"{place}/{key}")
+            for key, value in messages.items()
+        ]
+        return [fault for value, at in inner for fault in _flatten(value, at)]
+    texts = messages if isinstance(messages, list) else [messages]
+    return [{"pointer": place, "detail": str(text)} for text in texts]
