@@ -48,3 +48,10 @@ class KeyFileError(FederationError):
 
     def __init__(self, detail: str) -> None:
         super().__init__("malformed", detail)
+
+
+class ClockError(FederationError):
+    """This node's clock cannot be right (section 5, *Clock*): it signs nothing until the operator has looked at it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("clock_implausible", detail)

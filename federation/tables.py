@@ -75,6 +75,8 @@ class ParticipantRow(Base):
     """When the anchor's word ends; null for ``own`` and ``peering``."""
     ended_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
     """When trust ended (the anchor no longer lists the node); what was held stays readable as stale."""
+    allowed_networks: Mapped[str] = mapped_column(sa.Text, default="[]")
+    """Private networks (CIDR, a JSON list) in which the operator allowed this node's addresses to lie."""
 
 
 class ConfigurationRow(Base):
