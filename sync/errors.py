@@ -31,3 +31,10 @@ class InsecureUrlError(SyncError):
 
     def __init__(self, detail: str) -> None:
         super().__init__("insecure_url", detail)
+
+
+class LeaseLostError(SyncError):
+    """Another process leads the scheduled work now: what was begun must not be written."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("conflict", detail)

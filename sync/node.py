@@ -1,0 +1,47 @@
+"""The node as the jobs of this package see it: what it is, where it stores, how it reaches others."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from federation.identity import AnchorIdentity, Identity
+from sync.transport import Limits, PeerTransport
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What the operator chose, as far as scheduled work needs it."""
+
+    name: str = ""
+    contacts: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+    """Entity identifiers that may have this participant's log relayed to them (protocol.md, section 6)."""
+    insecure_urls: bool = False
+    nightly: dt.time = dt.time(2, 0)
+    """When the nightly pull starts (UTC); the node's own minute lies within the hour after it."""
+    spool: Path | None = None
+    """Where pages of a run that reached its limit wait for the next; without it they are dropped."""
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Everything a job needs; made once per process by ``web.node`` and by tests."""
+
+    engine: sa.Engine
+    identity: Identity
+    transport: PeerTransport
+    settings: NodeSettings = field(default_factory=NodeSettings)
+    anchor_identity: AnchorIdentity | None = None
+
+    @property
+    def participant(self) -> str:
+        """The node's own participant code."""
+        return self.identity.participant
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a run."""
+        return self.settings.limits
