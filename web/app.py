@@ -1,6 +1,5 @@
 """The application factory: one node as a web application, from its frozen settings."""
 
-import dataclasses
 import datetime as dt
 from collections.abc import Callable
 
@@ -75,5 +74,4 @@ def _open_database(app: Flask, config: Config, clock: Callable[[], dt.datetime])
     with app.app_context():
         prepare_sqlite(db.engine)
         check_version(db.engine)
-        node = dataclasses.replace(open_node(config), engine=db.engine)
-        app.extensions[EXTENSION] = Held(config, node, load_policy(config.policy), clock)
+        app.extensions[EXTENSION] = Held(config, open_node(config, db.engine), load_policy(config.policy), clock)
