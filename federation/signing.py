@@ -187,6 +187,11 @@ def verify_token(
     return parsed.claims
 
 
+def read_kid(token: str) -> str:
+    """The ``kid`` of a token that was verified before it was stored."""
+    return str(_object(b64url_decode(token.split(".", 1)[0]), "token header")["kid"])
+
+
 def check_party(parsed: ParsedToken, issuer: str, subject: str | None) -> None:
     """Step 6: ``iss`` and, where one is expected, ``sub``; TokenError ``wrong_issuer`` or ``wrong_participant``."""
     if parsed.claims["iss"] != issuer:
