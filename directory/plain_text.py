@@ -1,0 +1,117 @@
+"""Which characters text in a record may hold, and which text looks like a trick (abuse cases E04, E06, E10).
+
+Characters that nobody sees (bidirectional and zero-width marks, control characters, lone surrogates) are refused
+everywhere. Line breaks and tabs are refused where a text is one line by nature. Letters of several scripts in one word
+are kept, but flagged.
+"""
+
+import functools
+import re
+import unicodedata
+from collections.abc import Container, Iterator, Mapping
+
+import orjson
+
+from directory.errors import Fault
+
+MAX_DEPTH = 32
+"""Objects and lists within each other in one record."""
+LARGEST_INTEGER = 2**53 - 1
+
+# Unicode categories Cc, Cf, Cs, Zl and Zp, written out; a test compares them with the Unicode database.
+_LINE_BREAKS = "\t\n\r"
+_INVISIBLE = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+)
+_FORBIDDEN = re.compile(f"[{_INVISIBLE}]")
+_FORBIDDEN_IN_LINE = re.compile(f"[{_INVISIBLE}{_LINE_BREAKS}]")
+_JSON_OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "ARABIC", "HEBREW", "GEORGIAN")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def forbidden_character(text: str, *, one_line: bool = True) -> str | None:
+    """Return the first character that ``text`` may not hold, as ``U+202E``; None where there is none."""
+    found = (_FORBIDDEN_IN_LINE if one_line else _FORBIDDEN).search(text)
+    return f"U+{ord(found[0]):04X}" if found else None
+
+
+def measure(data: Mapping[str, object]) -> tuple[int, bool]:
+    """Return the size of ``data`` as JSON in bytes, and whether it is plainly harmless or needs a closer look.
+
+    Harmless: JSON values only, no character that prints nothing or needs an escape. Most records are, and one pass in
+    C over the whole of a record costs a tenth of looking at each text. The size of what is no JSON is 0.
+    """
+    try:
+        written = orjson.dumps(data, option=_JSON_OPTIONS)
+    except orjson.JSONEncodeError:
+        return 0, False
+    text = written.decode()
+    # NaN is written as null, so a null must be one that stands openly in the record.
+    nulls = text.count("null")
+    harmless = text.isprintable() and "\\" not in text and nulls == (nulls and [*data.values()].count(None))
+    return len(written), harmless
+
+
+def value_faults(data: Mapping[str, object], one_line: Container[str]) -> Iterator[Fault]:
+    """Name every value of a record that is no JSON value of the protocol, or text that holds what it may not.
+
+    ``one_line`` holds the members of the record below which line breaks are refused as well.
+    """
+    stack: list[tuple[str, object, bool, int]] = [("", data, False, 0)]
+    while stack:
+        place, value, line, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            yield Fault(place, "...", f"expected at most {MAX_DEPTH} levels")
+        elif isinstance(value, Mapping):
+            for key, item in reversed([*value.items()]):
+                in_line = line or (depth == 0 and key in one_line)
+                stack.append((f"{place}/{escape(key)}", item, in_line, depth + 1))
+                if fault := _name_fault(place, key):
+                    yield fault
+        elif isinstance(value, list):
+            stack.extend((f"{place}/{number}", item, line, depth + 1) for number, item in reversed([*enumerate(value)]))
+        elif fault := _scalar_fault(place, value, line):
+            yield fault
+
+
+def _name_fault(place: str, key: object) -> Fault | None:
+    if not isinstance(key, str):
+        return Fault(place, key, "expected text as the name of each member")
+    character = forbidden_character(key)
+    return Fault(place, key, f"expected names of members without the character {character}") if character else None
+
+
+def _scalar_fault(place: str, value: object, one_line: bool) -> Fault | None:
+    if isinstance(value, str):
+        character = forbidden_character(value, one_line=one_line)
+        return Fault(place, value, f"expected text without the character {character}") if character else None
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        fits = abs(value) <= LARGEST_INTEGER
+        return None if fits else Fault(place, "...", "expected an integer below 2^53")
+    if isinstance(value, float):
+        finite = abs(value) <= LARGEST_INTEGER  # false for NaN as well
+        return None if finite else Fault(place, str(value), "expected a finite number below 2^53")
+    return Fault(place, type(value).__name__, "expected a JSON value")
+
+
+def escape(key: object) -> str:
+    """Write a member's name as one step of a JSON pointer (RFC 6901)."""
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def mixed_script_words(text: str) -> list[str]:
+    """Return the words that mix letters of several scripts, as only a mistake or a deception does."""
+    if text.isascii():
+        return []
+    return [word for word in _WORD.findall(text) if len({_script(letter) for letter in word} - {None}) > 1]
+
+
+@functools.lru_cache(maxsize=2048)
+def _script(letter: str) -> str | None:
+    script = unicodedata.name(letter, "").partition(" ")[0]
+    return script if script in _SCRIPTS else None
