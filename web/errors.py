@@ -3,13 +3,18 @@
 Every error carries a problem ``code`` (protocol.md, section 9) and a ``detail`` that an operator can act on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 
 class WebError(Exception):
     """Root of this package's errors."""
 
     code = "bad_request"
+    status: int | None = None
+    """The HTTP status where it is not the usual one of the code."""
+    members: Mapping[str, object] = MappingProxyType({})
+    """Further members of the problem object."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -72,3 +77,23 @@ class RateLimitedError(WebError):
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class ReadTokenError(WebError):
+    """A reader's token was refused: always 401, with the code of the check that failed (protocol.md, section 6)."""
+
+    status = 401
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class ChangedMeanwhileError(WebError):
+    """Somebody saved first; ``current`` is the record as it stands now, None where it was deleted."""
+
+    code = "stale_version"
+
+    def __init__(self, detail: str, current: Mapping[str, object] | None) -> None:
+        super().__init__(detail)
+        self.members = {"current": current}

@@ -81,11 +81,11 @@ def register_problem_handlers(app: Flask) -> None:
 def _known_problem(error: DirectoryError | FederationError | SyncError | WebError) -> Response:
     if error.code not in STATUS:
         return _unforeseen(error)
-    members: dict[str, object] = {}
+    members: dict[str, object] = dict(error.members) if isinstance(error, WebError) else {}
     if isinstance(error, InvalidInputError):
         members["errors"] = [{"pointer": f.place, "detail": f"{f.expected} (found {f.found!r})"[:500]} for f in error.faults]
-    members |= getattr(error, "members", {})
-    response = problem(error.code, error.detail, **members)
+    status = error.status if isinstance(error, WebError) else None
+    response = problem(error.code, error.detail, status=status, **members)
     if isinstance(error, RateLimitedError):
         response.headers["Retry-After"] = str(error.retry_after)
     return _for_people(response, error.detail)

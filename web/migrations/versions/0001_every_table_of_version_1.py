@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.Column("federation_jwks", sa.Text(), nullable=False),
         sa.Column("statement_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("allowed_networks", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("participant", name=op.f("pk_participant")),
         sa.UniqueConstraint("entity_id", name=op.f("uq_participant_entity_id")),
     )

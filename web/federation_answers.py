@@ -1,0 +1,107 @@
+"""What other nodes are answered (protocol.md, sections 3, 5 and 6): bytes from the database, for whoever may read them."""
+
+import datetime as dt
+import gzip
+
+from sqlalchemy.orm import Session
+
+from federation.anchor import fetch_statement, list_subordinates
+from federation.entries import encode_page, page_end
+from federation.errors import NotHeldError, TokenError
+from federation.identity import AnchorIdentity
+from federation.head import Head
+from federation.log import load_head, read_entries
+from federation.participants import configurations_chain, load_configuration
+from federation.read_tokens import check_may_read_entries, load_reader_keys, verify_read_token
+from federation.statements import make_anchor_configuration
+from web.errors import ReadTokenError, UnauthenticatedError
+from web.held import Held
+
+_GZIP_LEVEL = 6
+
+
+def own_configuration(session: Session, here: Held) -> str:
+    """The node's own entity configuration; NotHeldError before ``init`` made one."""
+    configuration = load_configuration(session, here.config.participant)
+    if configuration is None:
+        raise NotHeldError("this node has no configuration yet")
+    return configuration.token
+
+
+def configurations(session: Session, participant: str) -> list[str]:
+    """The chain of a participant's configurations, oldest first."""
+    return configurations_chain(session, participant)
+
+
+def checkpoint(session: Session, here: Held, authorization: str | None, participant: str, now: dt.datetime) -> str:
+    """The newest checkpoint held of a participant, for every trusted node."""
+    _admit(session, here, authorization, now)
+    token = _held_head(session, participant).checkpoint
+    if token is None:
+        raise NotHeldError(f"no checkpoint of {participant} is held here")
+    return token
+
+
+def entries_page(
+    session: Session, here: Held, authorization: str | None, participant: str, start: int, now: dt.datetime
+) -> bytes:
+    """The page of a log that begins at ``start``, for whoever its origin shares it with."""
+    reader = _admit(session, here, authorization, now)
+    head = _held_head(session, participant)
+    if reader is not None:
+        check_may_read_entries(session, reader, participant)
+    if start >= head.size:
+        raise NotHeldError(f"expected start below the log's size {head.size}, found {start}", "out_of_range")
+    return encode_page(read_entries(session, participant, start, page_end(start, head.size)))
+
+
+def compressed(page: bytes) -> bytes:
+    """The same bytes for the same page, so that a compressed page keeps its tag."""
+    return gzip.compress(page, _GZIP_LEVEL, mtime=0)
+
+
+def anchor_configuration(here: Held, now: dt.datetime) -> str:
+    """The configuration of the anchor that this node runs."""
+    return make_anchor_configuration(_anchor(here), now).token
+
+
+def anchor_list(session: Session, here: Held) -> list[str]:
+    """Whom that anchor vouches for."""
+    _anchor(here)
+    return list_subordinates(session)
+
+
+def anchor_statement(session: Session, here: Held, subject: str, now: dt.datetime) -> str:
+    """The anchor's word about one node; NotHeldError where it vouches for no such node."""
+    return fetch_statement(session, _anchor(here), subject, now).token
+
+
+def _anchor(here: Held) -> AnchorIdentity:
+    anchor = here.node.anchor_identity
+    if anchor is None:
+        raise NotHeldError("this node is no anchor")
+    return anchor
+
+
+def _admit(session: Session, here: Held, authorization: str | None, now: dt.datetime) -> str | None:
+    """The reader's entity identifier; None where logs are open to everybody."""
+    if here.config.open_logs:
+        return None
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise UnauthenticatedError("expected a read token of a trusted node")
+    try:
+        return verify_read_token(
+            token.strip(), here.config.url, lambda issuer: load_reader_keys(session, issuer, now), now
+        )
+    except TokenError as error:
+        raise ReadTokenError(error.code, error.detail) from error
+
+
+def _held_head(session: Session, participant: str) -> Head:
+    head = load_head(session, participant)
+    if head is None:
+        raise NotHeldError(f"no log of {participant} is held here")
+    return head
+
+
