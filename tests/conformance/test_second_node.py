@@ -302,6 +302,30 @@ def test_an_origin_keeps_its_log_and_keys_over_a_restart(tmp_path: Path) -> None
 
 
 @pytest.mark.flow
+def test_a_lost_log_is_taken_back_from_a_peer(tmp_path: Path) -> None:
+    made = Pair(tmp_path, recover=True)
+    values = node.strict_object(made.origin_config.read_bytes())
+    values["anchor_service"]["subordinates"] = [{"url": made.follower.url, "participant": "HR"}]
+    made.origin_config.write_text(json.dumps(values))
+    state = tmp_path / "si" / "state.json"
+    with serving(made.follower_config):
+        with serving(made.origin_config):
+            made.control(do="append", entries=[{"record": f"outage/o-{n}", "data": OUTAGE} for n in range(300)])
+            assert made.code() == "accepted"
+        kept = node.Log.load(state)
+        state.unlink()
+        with serving(made.origin_config):
+            found = node.Log.load(state)
+            assert deviations(made.follow()) == []
+    assert kept is not None
+    assert found is not None
+    assert (found.headers, found.payloads) == (
+        [*kept.headers, *found.headers[304:]],
+        [*kept.payloads, *found.payloads[304:]],
+    )
+
+
+@pytest.mark.flow
 def test_a_new_checkpoint_is_pushed_to_the_peers(tmp_path: Path) -> None:
     made = Pair(tmp_path, push=True)
     with serving(made.origin_config), serving(made.follower_config):
