@@ -1,0 +1,295 @@
+"""Append-only logs in the database: own and followed ones in the same tables, by the same functions.
+
+A log grows in one transaction, in this order:
+
+1. The head moves by compare-and-swap on its size. It comes first so that of two writers one loses at once, before it
+   has written anything (on PostgreSQL the loser waits here for the winner, and then finds another size).
+2. Entries are written in chunks, the ones they supersede are erased (followed logs) or marked for erasure after an
+   hour (the own log, so that pulls under way end well), and the read model follows.
+3. The tree over what was written must give the signed root. If it does not, the error rolls all of it back.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from directory.database import Base
+from directory.store import bump_counter, drop_participant
+from directory.tables import RecordRow
+from federation.checkpoint import Checkpoint
+from federation.entries import Entry, Header, page_end
+from federation.errors import ConcurrentAppendError, LogIntegrityError, NotHeldError
+from federation.head import Head as Head
+from federation.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from federation.projection import CHUNK, apply_projected, project, read_header
+from federation.tables import EntryRow, LogRow, SeenCheckpointRow
+
+ERASE_AFTER = dt.timedelta(hours=1)
+
+_LOG = Base.metadata.tables[LogRow.__tablename__]
+_ENTRY = Base.metadata.tables[EntryRow.__tablename__]
+_SEEN = Base.metadata.tables[SeenCheckpointRow.__tablename__]
+
+
+def create_log(session: Session, participant: str, own: bool) -> Head:
+    """Begin an empty log, or give back the one that is there (ConcurrentAppendError: one of the other kind)."""
+    head = load_head(session, participant)
+    if head is None:
+        empty = Frontier()
+        values = {"participant": participant, "own": own, "size": 0, "root": EMPTY_ROOT, "frontier": empty.to_bytes()}
+        session.execute(sa.insert(_LOG).values(values))
+        bump_counter(session, "federation")
+        return Head(participant, own, 0, EMPTY_ROOT, empty, None, None, None, None, None)
+    if head.own != own:
+        raise ConcurrentAppendError(f"the log of {participant} is already held as {'own' if head.own else 'followed'}")
+    return head
+
+
+def load_head(session: Session, participant: str, *, for_update: bool = False) -> Head | None:
+    """The head of a log; with ``for_update`` other writers of this log wait until the transaction ends."""
+    query = sa.select(_LOG).where(_LOG.c.participant == participant)
+    row = session.execute(query.with_for_update() if for_update else query).one_or_none()
+    return None if row is None else _head(row)
+
+
+def load_heads(session: Session) -> list[Head]:
+    """The heads of all held logs, by participant."""
+    return [_head(row) for row in session.execute(sa.select(_LOG).order_by(_LOG.c.participant))]
+
+
+def _head(row: Any) -> Head:  # noqa: ANN401  # a row of the table ``log``
+    values = dict(row._mapping)
+    values["frontier"] = Frontier.from_bytes(values["frontier"])
+    return Head(**values)
+
+
+def append_entries(
+    session: Session,
+    head: Head,
+    entries: Iterable[Entry],
+    frontier: Frontier,
+    checkpoint: Checkpoint,
+    now: dt.datetime,
+    *,
+    from_origin: bool = True,
+) -> Head:
+    """Append proven entries to the log that stands at ``head``, up to ``checkpoint``; the new head.
+
+    ``frontier`` is the one that the entries lead to; ``from_origin`` says that the origin's own address showed this
+    checkpoint. Raises ConcurrentAppendError where the head has moved, LogIntegrityError ``root_mismatch`` where the
+    entries do not give the checkpoint's root, ``fork`` where another root was accepted at its size before.
+    """
+    moved = _moved(head, frontier, checkpoint, now if from_origin else head.checked_at)
+    _move_head(session, head.size, moved)
+    proven, remaining = head.frontier, iter(entries)
+    while chunk := list(islice(remaining, CHUNK)):
+        _append_chunk(session, head, proven.size, chunk, now)
+        proven = proven.extend(leaf_hash(entry.header) for entry in chunk)
+    if proven != frontier or (proven.size, proven.root()) != (checkpoint.size, checkpoint.root):
+        raise LogIntegrityError(
+            "root_mismatch",
+            f"{head.participant}: expected size {checkpoint.size} and root {checkpoint.root.hex()}, "
+            f"the entries lead to size {proven.size} and root {proven.root().hex()}",
+        )
+    _remember(session, checkpoint)
+    bump_counter(session, "federation")
+    return moved
+
+
+def _moved(head: Head, frontier: Frontier, checkpoint: Checkpoint, checked_at: dt.datetime | None) -> Head:
+    return Head(
+        participant=head.participant,
+        own=head.own,
+        size=checkpoint.size,
+        root=checkpoint.root,
+        frontier=frontier,
+        checkpoint=checkpoint.token,
+        issued_at=checkpoint.issued_at,
+        expires_at=checkpoint.expires_at,
+        checked_at=checked_at,
+        disputed=head.disputed,
+    )
+
+
+def _move_head(session: Session, known_size: int, moved: Head) -> None:
+    statement = (
+        sa.update(_LOG)
+        .where(_LOG.c.participant == moved.participant, _LOG.c.size == known_size)
+        .values(
+            size=moved.size,
+            root=moved.root,
+            frontier=moved.frontier.to_bytes(),
+            checkpoint=moved.checkpoint,
+            issued_at=moved.issued_at,
+            expires_at=moved.expires_at,
+            checked_at=moved.checked_at,
+        )
+    )
+    if _changed(session, statement) != 1:
+        raise ConcurrentAppendError(f"expected the log of {moved.participant} at size {known_size}; it has moved")
+
+
+def _append_chunk(session: Session, head: Head, start: int, chunk: Sequence[Entry], now: dt.datetime) -> None:
+    headers = [read_header(entry.header) for entry in chunk]
+    last = {header.record: seq for seq, header in enumerate(headers, start) if isinstance(header, Header)}
+    previous = _last_numbers(session, head.participant, list(last))
+    rows, projected = [], []
+    for seq, (entry, header) in enumerate(zip(chunk, headers, strict=True), start):
+        row = {"participant": head.participant, "seq": seq, "header": entry.header, "payload": entry.payload}
+        if isinstance(header, Header) and last[header.record] != seq:
+            row |= {"superseded_at": now} if head.own and entry.payload else {"payload": None, "superseded_at": None}
+        else:
+            row["superseded_at"] = None
+            projected.append(project(head.participant, seq, header, entry.payload))
+        rows.append(row)
+    session.execute(sa.insert(_ENTRY), rows)
+    _supersede(session, head, previous, now)
+    apply_projected(session, head.participant, projected)
+
+
+def _last_numbers(session: Session, participant: str, records: list[str]) -> list[int]:
+    """The number of the last entry of each of these records that is held, from the read model's index."""
+    query = sa.select(RecordRow.seq).where(RecordRow.participant == participant, RecordRow.record.in_(records))
+    return list(session.execute(query).scalars()) if records else []
+
+
+def _supersede(session: Session, head: Head, numbers: Sequence[int], now: dt.datetime) -> None:
+    if not numbers:
+        return
+    change = {"superseded_at": now} if head.own else {"payload": None}
+    statement = (
+        sa.update(_ENTRY)
+        .where(
+            _ENTRY.c.participant == head.participant,
+            _ENTRY.c.seq.in_(numbers),
+            _ENTRY.c.payload.is_not(None),
+        )
+        .values(change)
+    )
+    session.execute(statement)
+
+
+def touch_head(
+    session: Session, participant: str, checkpoint: Checkpoint, now: dt.datetime, *, from_origin: bool = True
+) -> None:
+    """Store the times of a checkpoint of the same size and root: the head is fresh.
+
+    Raises ConcurrentAppendError where the head has moved, or holds a newer checkpoint.
+    """
+    values: dict[str, Any] = {
+        "checkpoint": checkpoint.token,
+        "issued_at": checkpoint.issued_at,
+        "expires_at": checkpoint.expires_at,
+    }
+    if from_origin:
+        values["checked_at"] = now
+    statement = (
+        sa.update(_LOG)
+        .where(
+            _LOG.c.participant == participant,
+            _LOG.c.size == checkpoint.size,
+            _LOG.c.root == checkpoint.root,
+            sa.or_(_LOG.c.issued_at.is_(None), _LOG.c.issued_at <= checkpoint.issued_at),
+        )
+        .values(values)
+    )
+    if _changed(session, statement) != 1:
+        raise ConcurrentAppendError(f"expected the log of {participant} at size {checkpoint.size}; it has moved")
+    _remember(session, checkpoint)
+    bump_counter(session, "federation")
+
+
+def mark_disputed(session: Session, participant: str, offered: str | None) -> None:
+    """Keep the offered checkpoint that contradicts what is held, or with None end the dispute."""
+    statement = sa.update(_LOG).where(_LOG.c.participant == participant).values(disputed=offered)
+    if _changed(session, statement) != 1:
+        raise NotHeldError(f"no log of {participant} is held here")
+    bump_counter(session, "federation")
+
+
+def reset_log(session: Session, participant: str) -> Head:
+    """Forget what is held of a followed log, so that an accepted other history is replayed from 0; the empty head."""
+    for table in (_ENTRY, _SEEN, _LOG):
+        session.execute(sa.delete(table).where(table.c.participant == participant))
+    drop_participant(session, participant)
+    return create_log(session, participant, own=False)
+
+
+def _remember(session: Session, checkpoint: Checkpoint) -> None:
+    seen = load_seen_root(session, checkpoint.participant, checkpoint.size)
+    if seen is None:
+        values = {"participant": checkpoint.participant, "size": checkpoint.size, "root": checkpoint.root}
+        session.execute(sa.insert(_SEEN).values(values))
+    elif seen != checkpoint.root:
+        raise LogIntegrityError(
+            "fork",
+            f"{checkpoint.participant} signed two roots at size {checkpoint.size}: "
+            f"accepted {seen.hex()}, found {checkpoint.root.hex()}",
+        )
+
+
+def load_seen_root(session: Session, participant: str, size: int) -> bytes | None:
+    """The root of the checkpoint that was accepted at this size, if there was one."""
+    query = sa.select(_SEEN.c.root).where(_SEEN.c.participant == participant, _SEEN.c.size == size)
+    return session.execute(query).scalar_one_or_none()
+
+
+def read_entries(session: Session, participant: str, start: int, end: int) -> list[Entry]:
+    """The entries ``start <= seq < end`` of a held log.
+
+    Raises NotHeldError ``not_found`` where no such log is held, ``out_of_range`` where ``start`` is not below its size.
+    """
+    head = load_head(session, participant)
+    if head is None:
+        raise NotHeldError(f"no log of {participant} is held here")
+    if not 0 <= start < head.size:
+        raise NotHeldError(f"expected start below {head.size}, found {start}", "out_of_range")
+    query = (
+        sa.select(_ENTRY.c.header, _ENTRY.c.payload)
+        .where(_ENTRY.c.participant == participant, _ENTRY.c.seq >= start, _ENTRY.c.seq < min(end, head.size))
+        .order_by(_ENTRY.c.seq)
+    )
+    return [Entry(header, payload) for header, payload in session.execute(query)]
+
+
+def read_page(session: Session, participant: str, start: int) -> list[Entry]:
+    """The page that begins at ``start``: up to the next multiple of 256, or to the log's size (NotHeldError)."""
+    return read_entries(session, participant, start, page_end(start, 2**53))
+
+
+def read_leaves(session: Session, participant: str, size: int) -> Iterator[bytes]:
+    """The hashes of the first ``size`` leaves of a held log, in constant memory."""
+    query = (
+        sa.select(_ENTRY.c.header)
+        .where(_ENTRY.c.participant == participant, _ENTRY.c.seq < size)
+        .order_by(_ENTRY.c.seq)
+        .execution_options(yield_per=CHUNK)
+    )
+    for header in session.execute(query).scalars():
+        yield leaf_hash(header)
+
+
+def compute_frontier(session: Session, participant: str, size: int) -> Frontier:
+    """The frontier of the first ``size`` entries of a held log, from the stored bytes.
+
+    Raises NotHeldError ``out_of_range`` where fewer are held.
+    """
+    frontier = Frontier().extend(read_leaves(session, participant, size))
+    if frontier.size != size:
+        raise NotHeldError(f"expected {size} entries of {participant}, {frontier.size} are held", "out_of_range")
+    return frontier
+
+
+def erase_superseded(session: Session, now: dt.datetime, after: dt.timedelta = ERASE_AFTER) -> int:
+    """Erase the own payloads that were superseded at least ``after`` ago; how many."""
+    statement = sa.update(_ENTRY).where(_ENTRY.c.superseded_at <= now - after).values(payload=None, superseded_at=None)
+    return _changed(session, statement)
+
+
+def _changed(session: Session, statement: sa.Update) -> int:
+    result = session.execute(statement)
+    return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult

@@ -1,0 +1,141 @@
+"""From entries to the read model: what each says about its record now (protocol.md, section 6; directory.md).
+
+- The last entry of a record decides; a header that cannot be read belongs to no record and supersedes nothing.
+- An entry under a proven root that breaks a rule is its origin's own fault: it stays in the log and is passed on, its
+  record is shown as unreadable, and the entry is listed as skipped with its code.
+- A payload that was erased because a later entry supersedes it says nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from directory.errors import InvalidInputError
+from directory.record_schemas import validate_record
+from directory.store import AppliedEntry, Skipped, apply_entries, drop_participant
+from directory.tables import SkippedRow
+from directory.vocabulary import RECORD_TYPES
+from federation.encoding import dump_json
+from federation.entries import Entry, Header, parse_header, parse_payload
+from federation.errors import EntryError
+from federation.tables import EntryRow, LogRow
+
+CHUNK = 1000
+_DETAIL = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """What one entry does to the read model; both parts may be None."""
+
+    applied: AppliedEntry | None
+    skipped: Skipped | None
+
+
+def read_header(header: bytes) -> Header | EntryError:
+    """The header, or why it cannot be read."""
+    try:
+        return parse_header(header)
+    except EntryError as error:
+        return error
+
+
+def project(participant: str, seq: int, header: Header | EntryError, payload: bytes | None) -> Projected:
+    """What the last entry of its record, number ``seq`` of the participant's log, does to the read model."""
+    if isinstance(header, EntryError):
+        return Projected(None, Skipped(seq=seq, record=None, code=header.code, detail=header.detail[:_DETAIL]))
+    try:
+        return Projected(_apply(participant, seq, header, payload), None)
+    except EntryError as error:
+        code, detail = error.code, error.detail
+    except InvalidInputError as error:
+        code, detail = "bad_entry", error.detail
+    known = header.record.split("/", 1)[0] in RECORD_TYPES
+    unreadable = _applied(seq, header, "unreadable" if known else "unknown")
+    return Projected(unreadable, Skipped(seq=seq, record=header.record, code=code, detail=detail[:_DETAIL]))
+
+
+def _apply(participant: str, seq: int, header: Header, payload: bytes | None) -> AppliedEntry | None:
+    if header.seq != seq:
+        raise EntryError("bad_entry", f"expected seq {seq}, found {header.seq}")
+    if header.op == "delete":
+        return _applied(seq, header, "deleted")
+    if header.op != "put":
+        raise EntryError("bad_entry", f"expected op put or delete, found {header.op}")
+    type_, slug = header.record.split("/", 1)
+    if type_ not in RECORD_TYPES:
+        raise EntryError("bad_entry", f"records of type {type_} are not known to this version")
+    if payload is None:
+        return None
+    data = parse_payload(payload)
+    _check_own_participant(participant, type_, data)
+    return _applied(seq, header, "live", validate_record(type_, slug, data, participant))
+
+
+def _check_own_participant(participant: str, type_: str, data: dict[str, Any]) -> None:
+    spoken_for = data.get("country", data.get("organisation", participant)) if type_ == "participant" else participant
+    if spoken_for != participant:
+        detail = f"expected a record of {participant}, found one of {str(spoken_for)[:40]}"
+        raise EntryError("wrong_participant", detail)
+
+
+def _applied(seq: int, header: Header, state: str, data: dict[str, Any] | None = None) -> AppliedEntry:
+    return AppliedEntry(
+        seq=seq,
+        record=header.record,
+        op="delete" if header.op == "delete" else "put",
+        at=header.at,
+        data=data,
+        data_json=None if data is None else dump_json(data).decode("utf-8"),
+        state=state,
+    )
+
+
+def apply_projected(session: Session, participant: str, projected: Iterable[Projected]) -> None:
+    """Write what entries do to the read model; an earlier entry of the same record is no longer shown as skipped."""
+    items = list(projected)
+    records = [item.applied.record for item in items if item.applied is not None]
+    superseded = sa.delete(SkippedRow).where(SkippedRow.participant == participant, SkippedRow.record.in_(records))
+    session.execute(superseded, execution_options={"synchronize_session": False})
+    apply_entries(
+        session,
+        participant,
+        [item.applied for item in items if item.applied is not None],
+        [item.skipped for item in items if item.skipped is not None],
+    )
+
+
+def read_stored(session: Session, participant: str) -> Iterator[tuple[int, Entry]]:
+    """Every stored entry of a log with its number, in order and in constant memory."""
+    columns = sa.select(EntryRow.seq, EntryRow.header, EntryRow.payload).where(EntryRow.participant == participant)
+    rows = session.execute(columns.order_by(EntryRow.seq), execution_options={"yield_per": CHUNK})
+    for seq, header, payload in rows:
+        yield seq, Entry(header, payload)
+
+
+def replay(session: Session, participant: str) -> Iterator[Projected]:
+    """A fresh projection of a whole log from its stored bytes; the read model is neither read nor written."""
+    last: dict[str, int] = {}
+    for seq, entry in read_stored(session, participant):
+        header = read_header(entry.header)
+        if isinstance(header, Header):
+            last[header.record] = seq
+    for seq, entry in read_stored(session, participant):
+        header = read_header(entry.header)
+        if isinstance(header, EntryError) or last[header.record] == seq:
+            yield project(participant, seq, header, entry.payload)
+
+
+def rebuild(session: Session) -> int:
+    """Drop the read model of every log and replay it; the number of logs."""
+    participants = list(session.execute(sa.select(LogRow.participant).order_by(LogRow.participant)).scalars())
+    for participant in participants:
+        drop_participant(session, participant)
+        projected = replay(session, participant)
+        while chunk := list(islice(projected, CHUNK)):
+            apply_projected(session, participant, chunk)
+    return len(participants)
