@@ -38,3 +38,14 @@ class LeaseLostError(SyncError):
 
     def __init__(self, detail: str) -> None:
         super().__init__("conflict", detail)
+
+
+class StorageError(SyncError):
+    """This node could not write (``busy``, ``storage_full``): tried again later."""
+
+
+class RunLimitError(SyncError):
+    """A run fetched as much as one run may; what it fetched is kept, and the next run goes on from there."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("too_large", detail)

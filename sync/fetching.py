@@ -1,0 +1,188 @@
+"""From a verified checkpoint to proven entries: pages are fetched from one source, proven, and kept unapplied.
+
+Pages are fetched ahead while earlier ones are verified. What a run may fetch is limited; pages of a run that reached
+its limit wait for the next one. Pages that miss the root are all dropped.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from federation.checkpoint import Checkpoint
+from federation.entries import Entry, decode_page, page_end
+from federation.errors import EntryError, FederationError, LogIntegrityError
+from federation.head import Head
+from federation.merkle import EMPTY_ROOT, Frontier
+from sync.errors import RunLimitError, SyncError
+from sync.source import Source
+from sync.spool import Page, Spool
+from sync.transport import Limits
+from sync.trusted_log import TrustedLog
+
+Verify = Callable[[bytes], Checkpoint]
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What a run may still fetch for one participant."""
+
+    entries: int
+    bytes: int
+
+    @classmethod
+    def of(cls, limits: Limits) -> "Allowance":
+        """A whole run's."""
+        return cls(limits.run_entries, limits.run_bytes)
+
+    def take(self, page: Page) -> None:
+        """Count a page that was fetched."""
+        self.entries -= page.count
+        self.bytes -= len(page.body)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing more may be fetched."""
+        return self.entries <= 0 or self.bytes <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """One participant's fetch: what is held, where pages are kept, and within what limits."""
+
+    held: Head
+    spool: Spool
+    limits: Limits
+    allowance: Allowance
+
+
+def fetch_log(fetching: Fetching, source: Source, offered: Checkpoint, verify: Verify) -> TrustedLog:
+    """Fetch and prove every entry up to ``offered``, or to a newer checkpoint of the same source.
+
+    The pages are in the spool then. Raises EntryError or LogIntegrityError as ``TrustedLog`` does, SyncError where the
+    source does not give the pages, RunLimitError where the run's limit was reached.
+    """
+    log = _resumed(fetching, offered)
+    for round_left in range(fetching.limits.chase_rounds, -1, -1):
+        _fetch_pages(fetching, source, log)
+        try:
+            log.prove()
+        except LogIntegrityError:
+            fetching.spool.clear()
+            raise
+        except EntryError as error:
+            if error.code != "withheld_payload" or not round_left or not _grew(log, source, verify):
+                fetching.spool.clear()
+                raise
+        else:
+            return log
+    raise AssertionError("the last round returns or raises")
+
+
+def read_spooled(spool: Spool) -> Iterator[Entry]:
+    """The proven entries, one page in memory at a time."""
+    for page in spool.pages():
+        yield from decode_page(page.body, page.count)
+
+
+def is_rewritten(source: Source, offered: Checkpoint, limits: Limits) -> bool:
+    """Whether the whole log from 0, as the source serves it, gives the signed root.
+
+    Asked where what is held does not lead there: then the origin has rewritten its history. Nothing is kept.
+    """
+    nothing = Head(offered.participant, False, 0, EMPTY_ROOT, Frontier(), None, None, None, None, None)
+    if offered.size > limits.run_entries:
+        return False
+    log, allowance = TrustedLog(nothing, offered), Allowance.of(limits)
+    try:
+        for page in _pages_ahead(source, 0, offered.size, limits.pages_ahead):
+            log.add_page(page.body)
+            allowance.take(page)
+            if allowance.bytes <= 0:
+                return False
+    except (SyncError, FederationError):
+        return False
+    return log.frontier.root() == offered.root
+
+
+def _resumed(fetching: Fetching, offered: Checkpoint) -> TrustedLog:
+    """The log with the pages that an earlier run left, as far as they fit; else they are dropped."""
+    log = TrustedLog(fetching.held, offered)
+    try:
+        for page in fetching.spool.pages():
+            if page.start != log.position or page.start + page.count > offered.size:
+                raise EntryError("bad_range", f"the pages kept end at {log.position}")
+            log.add_page(page.body, page.count)
+    except EntryError:
+        fetching.spool.clear()
+        return TrustedLog(fetching.held, offered)
+    return log
+
+
+def _fetch_pages(fetching: Fetching, source: Source, log: TrustedLog) -> None:
+    pages = _pages_ahead(source, log.position, log.offered.size, fetching.limits.pages_ahead)
+    for page in pages:
+        kept = _add(log, source, page)
+        fetching.spool.append(kept)
+        fetching.allowance.take(kept)
+        if not log.is_complete and (fetching.allowance.is_used_up or fetching.spool.size > fetching.limits.spool_bytes):
+            pages.close()
+            fetching.spool.keep()
+            raise RunLimitError(
+                f"the log has {log.offered.size} entries, more than one run fetches; "
+                f"the {log.position - fetching.held.size} fetched so far are kept and the next run goes on"
+            )
+
+
+def _add(log: TrustedLog, source: Source, page: Page) -> Page:
+    """Read a page; one with the wrong number of lines is asked for once more."""
+    try:
+        log.add_page(page.body)
+    except EntryError as error:
+        if error.code != "bad_range":
+            raise
+        again = Page(page.start, page.count, source.page(page.start))
+        log.add_page(again.body)
+        return again
+    return page
+
+
+def _pages_ahead(source: Source, start: int, size: int, ahead: int) -> Iterator[Page]:
+    """The pages from ``start`` to ``size`` in order, with up to ``ahead`` more under way."""
+    starts = _page_starts(start, size)
+    if page_end(start, size) >= size:
+        yield from (_fetch(source, first, size) for first in starts)
+        return
+    with ThreadPoolExecutor(max_workers=ahead, thread_name_prefix="page") as pool:
+        waiting: deque[Future[Page]] = deque()
+        try:
+            for first in starts:
+                waiting.append(pool.submit(_fetch, source, first, size))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _page_starts(start: int, size: int) -> Iterator[int]:
+    while start < size:
+        yield start
+        start = page_end(start, size)
+
+
+def _fetch(source: Source, start: int, size: int) -> Page:
+    return Page(start, page_end(start, size) - start, source.page(start))
+
+
+def _grew(log: TrustedLog, source: Source, verify: Verify) -> bool:
+    """Whether the source has a newer checkpoint: the record without payload may just have been superseded."""
+    try:
+        newer = verify(source.checkpoint())
+    except (SyncError, FederationError):
+        return False
+    if newer.size <= log.offered.size:
+        return False
+    log.extend_to(newer)
+    return True
