@@ -13,11 +13,12 @@ from typing import Any
 
 from directory.errors import Fault, InvalidInputError
 from directory.values import Participant, Unit
+from directory.vocabulary import CHANNELS, CLASSIFICATIONS
 
 SHIPPED = Path(__file__).parent / "data" / "policy.json"
-CLASSIFICATIONS = ("UNCLASSIFIED", "RESTRICTED", "CONFIDENTIAL", "SECRET")
-"""Low to high."""
 ANYBODY = "*"
+ORDERED = ("pccc", "siena", "i247", "selec", "sirene", "liaison", "bilateral")
+"""The channels that may stand in an order of channels."""
 
 _RANK = {classification: rank for rank, classification in enumerate(CLASSIFICATIONS)}
 _REQUIRED: Mapping[str, type] = {
@@ -145,7 +146,7 @@ class Policy:
             for name in sorted(participant.memberships - cap.memberships)
         ]
         beyond += [
-            f"{participant.code} claims {channel} up to {top}, the policy grants {ceilings.get(channel, 'no connection')}"
+            f"{participant.code} claims {channel} up to {top}, the policy grants {ceilings.get(channel, 'none')}"
             for channel, top in connections.items()
             if ceilings.get(channel) != top
         ]
@@ -221,13 +222,16 @@ def _value_faults(document: Mapping[str, Any]) -> list[Fault]:
         for place, top in ceilings.items()
         if top not in _RANK
     ]
-    known = {*document["connections"], *document["ceilings"]}
+    faults += [
+        Fault("/ceilings", channel, "expected every channel among the connections or with a fixed ceiling")
+        for channel in sorted(CHANNELS - {*document["connections"], *document["ceilings"]})
+    ]
     orders = {"default": document["channel_order"]["default"], **document["channel_order"].get("pairs", {})}
     faults += [
-        Fault(f"/channel_order/{name}", channel, "expected a channel with a connection or a fixed ceiling")
+        Fault(f"/channel_order/{name}", channel, f"expected one of {', '.join(ORDERED)}")
         for name, order in orders.items()
         for channel in order
-        if channel not in known
+        if channel not in ORDERED
     ]
     if document["unlisted"] != "as_claimed":
         faults.append(Fault("/unlisted", document["unlisted"], "expected as_claimed"))
@@ -236,7 +240,9 @@ def _value_faults(document: Mapping[str, Any]) -> list[Fault]:
 
 def _gate_faults(gates: Sequence[Any]) -> list[Fault]:
     return [
-        Fault(f"/gates/{place}", gate, "expected between (two codes) or classification, with only or replace, and reason")
+        Fault(
+            f"/gates/{place}", gate, "expected between (two codes) or classification, with only or replace, and reason"
+        )
         for place, gate in enumerate(gates)
         if not _is_gate(gate)
     ]

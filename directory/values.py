@@ -104,7 +104,9 @@ class Participant:
             languages=_strings(data.get("languages")),
             memberships=_string_set(data.get("memberships")),
             connections={
-                channel: says.get("max") or "UNCLASSIFIED" for channel, says in channels.items() if says.get("connected")
+                channel: says.get("max") or "UNCLASSIFIED"
+                for channel, says in channels.items()
+                if says.get("connected")
             },
             substitutes={channel: says["substitute"] for channel, says in channels.items() if says.get("substitute")},
             holidays=parse_holidays(data.get("public_holidays") or (), data.get("holiday_calendar")),
@@ -171,20 +173,22 @@ class Unit:
     """The record as JSON."""
 
     @property
-    def data(self) -> Any:
+    def data(self) -> dict[str, Any]:
         """The record as it was published."""
-        return orjson.loads(self.text)
+        record: dict[str, Any] = orjson.loads(self.text)
+        return record
 
     @property
-    def names(self) -> Any:
+    def names(self) -> dict[str, str]:
         """Its names, language → text."""
-        return self.data["name"]
+        names: dict[str, str] = self.data["name"]
+        return names
 
     @property
     def name(self) -> str:
         """The English name, or the first there is."""
         names = self.names
-        return str(names.get("en") or next(iter(names.values()), self.slug))
+        return names.get("en") or next(iter(names.values()), self.slug)
 
     def deals_with(self, crime_area: str) -> bool:
         """Whether the crime area is in its remit."""
