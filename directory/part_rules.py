@@ -24,6 +24,7 @@ from directory.value_rules import (
     phone,
     read_instant_or_date,
     refuse,
+    text,
     unless,
 )
 from directory.vocabulary import CHANNELS, CLASSIFICATIONS, ESCALATION_TARGETS, RECORD_ID
@@ -102,6 +103,8 @@ def _connection(value: object) -> object:
     connected = collect(boolean, value.get("connected"), "connected", faults)
     if connected or "max" in value:
         collect(_classification, value.get("max"), "max", faults)
+    if value.get("substitute") is not None:
+        collect(text, value["substitute"], "substitute", faults)
     return unless(faults, value)
 
 

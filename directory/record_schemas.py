@@ -12,7 +12,6 @@ from marshmallow import INCLUDE, Schema, ValidationError, validates_schema
 from directory import part_rules, value_rules
 from directory.errors import Fault, InvalidInputError
 from directory.fields import Ruled, nullable, optional, required
-from directory.instants import parse_instant
 from directory.plain_text import escape, measure, value_faults
 from directory.record_warnings import warnings_for
 from directory.rota import parse_rota
@@ -37,6 +36,7 @@ _ANY_COUNTRY = frozenset({"*"}) | COUNTRIES
 _languages = value_rules.codes_in(LANGUAGES, "a language (ISO 639-1 or cnr)")
 _countries = value_rules.codes_in(COUNTRIES, "a country (ISO 3166-1 or XK)")
 _level = value_rules.code_in(LEVELS, "a level")
+_instant = value_rules.read_instant_or_date
 _MULTILINE = frozenset({"note"})
 
 
@@ -114,7 +114,7 @@ class UnitSchema(RecordSchema):
 
     name = required(part_rules.names)
     kind = required(value_rules.code_in(UNIT_KINDS, "a unit kind"))
-    level = nullable(_level)
+    level = required(_level)
     agency = nullable(value_rules.slug)
     parent = nullable(value_rules.slug)
     area = required(value_rules.list_of(value_rules.area, COUNTRIES | CROSSINGS.keys()))
@@ -130,8 +130,8 @@ class UnitSchema(RecordSchema):
     endpoints = optional(part_rules.endpoints)
     rota = nullable(value_rules.slug)
     escalation = optional(part_rules.escalation)
-    verified_at = nullable(value_rules.instant)
-    valid_until = nullable(value_rules.instant)
+    verified_at = nullable(value_rules.instant_or_date)
+    valid_until = nullable(value_rules.instant_or_date)
     basis = nullable(value_rules.text)
     src = nullable(value_rules.text)
     note = nullable(value_rules.note)
@@ -140,8 +140,10 @@ class UnitSchema(RecordSchema):
     drills = optional(value_rules.boolean)
 
     def check_whole(self, data: Mapping[str, Any]) -> None:
-        """Apply the order of the two instants."""
-        _check_later(data, "verified_at", "valid_until")
+        """Nothing is valid until before it was verified; a date stands for its whole day."""
+        start, end = data.get("verified_at"), data.get("valid_until")
+        if start is not None and end is not None and _instant(end) < _instant(start):
+            raise InvalidInputError([Fault("/valid_until", end, f"expected no time before verified_at, {start}")])
 
 
 class MemberSchema(RecordSchema):
@@ -178,8 +180,10 @@ class OutageSchema(RecordSchema):
     note = nullable(value_rules.note)
 
     def check_whole(self, data: Mapping[str, Any]) -> None:
-        """Apply the order of the two instants."""
-        _check_later(data, "from", "to")
+        """An outage ends after it begins."""
+        start, end = data.get("from"), data.get("to")
+        if start is not None and end is not None and _instant(end) <= _instant(start):
+            raise InvalidInputError([Fault("/to", end, f"expected an instant after from, {start}")])
 
 
 _SCHEMAS: Mapping[str, RecordSchema] = {
@@ -262,13 +266,6 @@ def _schema_faults(schema: RecordSchema, data: Mapping[str, Any]) -> Iterator[Fa
 
 def _each_once(faults: list[Fault]) -> list[Fault]:
     return [*{(fault.place, fault.expected): fault for fault in faults}.values()]
-
-
-def _check_later(data: Mapping[str, Any], first: str, second: str) -> None:
-    """Refuse a second instant that is not after the first; either may be missing or refused already."""
-    start, end = data.get(first), data.get(second)
-    if start is not None and end is not None and parse_instant(end) <= parse_instant(start):
-        raise InvalidInputError([Fault(f"/{second}", end, f"expected an instant after {first}, {start}")])
 
 
 def _member_id_faults(rota: Mapping[str, Any]) -> Iterator[Fault]:

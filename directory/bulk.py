@@ -1,0 +1,57 @@
+"""Writing many rows of one table at once, on SQLite and PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from directory.database import Base
+
+COPY_FROM = 500
+"""Rows from which PostgreSQL is given them as a copy stream, which halves the time but needs a temporary table."""
+
+
+def insert_into(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """Begin an INSERT that can say what to do ON CONFLICT, for the database in use."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def upsert(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows, each with every column and a primary key of its own; a row that is there already is replaced whole.
+
+    At least one row. The session's transaction is not committed.
+    """
+    connection = session.connection()
+    insert = insert_into(session, table)
+    if isinstance(insert, postgresql.Insert) and len(rows) >= COPY_FROM:
+        incoming = _copy(connection, insert.table, rows)
+        names = incoming.columns.keys()
+        connection.execute(_replacing(insert, table).from_select(names, sa.select(incoming)))
+        incoming.drop(connection)
+    else:
+        connection.execute(_replacing(insert, table), rows)
+
+
+def _replacing(insert: postgresql.Insert | sqlite.Insert, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    keys = [column.name for column in sa.inspect(table).primary_key]
+    others = {column.name: column for column in insert.excluded if column.name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+def _copy(connection: sa.Connection, table: sa.TableClause, rows: Sequence[Mapping[str, Any]]) -> sa.Table:
+    """Stream rows to a temporary table with the columns of ``table``."""
+    columns = [sa.Column(column.name, column.type) for column in table.columns]
+    incoming = sa.Table(f"incoming_{table.name}", sa.MetaData(), *columns, prefixes=["TEMPORARY"])
+    incoming.create(connection)
+    names = incoming.columns.keys()
+    quoted = ", ".join(f'"{name}"' for name in names)
+    copy = f"COPY {incoming.name} ({quoted}) FROM STDIN"
+    with closing(connection.connection.cursor()) as cursor, cursor.copy(copy) as stream:
+        for row in rows:
+            stream.write_row([row[name] for name in names])
+    return incoming
