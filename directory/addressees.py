@@ -50,13 +50,13 @@ def _choice(pair: Pair, units: Iterable[Unit], channel: str, whom: str, forbids:
     return Choice(best, whom if best else f"{whom} would be asked, but there is none on {channel}", forbids)
 
 
-def _of_kind(kind: str, channel: str, membership: str | None = None) -> Finder:
+def _of_kind(kind: str, channel: str, title: str, membership: str | None = None) -> Finder:
     """Find the unit of a kind, where both sides are members."""
 
     def find(pair: Pair) -> Choice:
         code = pair.requested.code
         units = pair.directory.units_of_kind(code, kind)
-        return _choice(pair, units, channel, f"the {kind} of {code}", _not_both(pair, membership))
+        return _choice(pair, units, channel, f"the {title} of {code}", _not_both(pair, membership))
 
     return find
 
@@ -90,7 +90,11 @@ class Way:
 
 
 _SUBJECT_WAYS: Mapping[str, Way] = {
-    "sis_alert": Way("sirene", _of_kind("sirene", "sirene"), "R3: a hit on a SIS alert belongs to the SIRENE bureaux"),
+    "sis_alert": Way(
+        "sirene",
+        _of_kind("sirene", "sirene", "SIRENE bureau"),
+        "R3: a hit on a SIS alert belongs to the SIRENE bureaux",
+    ),
     "e_evidence_preservation": Way(
         "network",
         _of_network("BUDAPEST-24/7", "network", "BUDAPEST"),
@@ -99,7 +103,7 @@ _SUBJECT_WAYS: Mapping[str, Way] = {
     "htc_expert": Way(
         "network", _of_network("SEPCA-HTC", "network", "SEPCA"), "R3: experts meet in SEPCA's high-tech crime network"
     ),
-    "fiu": Way("fiu", _of_kind("fiu", "fiu", "EGMONT"), "R3: financial intelligence goes from FIU to FIU"),
+    "fiu": Way("fiu", _of_kind("fiu", "fiu", "FIU", "EGMONT"), "R3: financial intelligence goes from FIU to FIU"),
     "mla": Way("ejn", _of_network("EJN", "ejn"), "R3: evidence for a court is asked of the EJN contact"),
 }
 _ARO = Way("siena", _of_network("ARO-EU", "siena", "EU"), "R3: asset recovery offices of the EU ask over SIENA")
@@ -170,9 +174,9 @@ def _operations_centre(pair: Pair) -> Choice:
 ADDRESSEES: Mapping[str, Finder] = {
     "pccc": _desk,
     "siena": _siena,
-    "i247": _of_kind("ncb", "i247"),
-    "selec": _of_kind("selec_nfp", "selec"),
-    "sirene": _of_kind("sirene", "sirene"),
+    "i247": _of_kind("ncb", "i247", "INTERPOL NCB"),
+    "selec": _of_kind("selec_nfp", "selec", "SELEC focal point"),
+    "sirene": _of_kind("sirene", "sirene", "SIRENE bureau"),
     "liaison": _liaison,
     "bilateral": _operations_centre,
 }

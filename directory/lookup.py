@@ -14,7 +14,7 @@ from directory.deadlines import Deadline, deadline
 from directory.duty import next_contact, on_duty
 from directory.freshness import LogFacts
 from directory.index import Directory, Opening
-from directory.pairs import Downs
+from directory.pairs import Downs, Removal
 from directory.policy import Policy
 from directory.query import Query, parse_query
 from directory.values import Unit
@@ -82,39 +82,50 @@ Chosen = tuple[Step, Unit, Opening]
 
 
 def _choose(query: Query, directory: Directory, steps: Iterable[Step]) -> tuple[list[Chosen], list[Rejected]]:
-    """R6 and R12: keep who is open, or may be closed, each unit once and three at most."""
+    """Keep who may answer at that hour (R6), each unit once and three at most (R12); say why of the others."""
     chosen: list[Chosen] = []
     rejected: list[Rejected] = []
     for step in steps:
-        unit = _verified_first(step.units, query.now)
-        if step.removed is not None or unit is None:
-            rule, reason = (step.removed.rule, step.removed.reason) if step.removed else ("R5", "nobody")
-            rejected.append(Rejected(unit, step.channel, rule, reason, None))
+        if step.removed is not None:
+            unit = _verified_first(step.units, query.now) if step.units else None
+            rejected.append(Rejected(unit, step.channel, step.removed.rule, step.removed.reason, None))
             continue
+        unit = _verified_first(step.units, query.now)
         opening = directory.opening(unit, query.at)
-        if not opening.is_open and not _may_be_closed(query, step):
-            rejected.append(
-                Rejected(unit, step.channel, "R6", "closed now, and the request is urgent", opening.next_opening)
-            )
-        elif any(unit.ref == other.ref for _, other, _ in chosen):
-            rejected.append(Rejected(unit, step.channel, "R12", "already in the answer", opening.next_opening))
-        elif len(chosen) == MOST_CANDIDATES:
-            rejected.append(Rejected(unit, step.channel, "R12", "three stand before it", opening.next_opening))
-        else:
+        removal = _hours_removal(query, step, opening) or _cut_removal(unit, chosen)
+        if removal is None:
             chosen.append((step, unit, opening))
+        else:
+            rejected.append(Rejected(unit, step.channel, removal.rule, removal.reason, opening.next_opening))
     return chosen, rejected
 
 
-def _verified_first(units: Sequence[Unit], now: dt.datetime) -> Unit | None:
+def _verified_first(units: Sequence[Unit], now: dt.datetime) -> Unit:
     """Among equal candidates a verified unit stands before an unverified one (section 2), then the id decides."""
-    if len(units) < 2:
-        return units[0] if units else None
+    if len(units) == 1:
+        return units[0]
     return min(units, key=lambda unit: (freshness.verification(unit, now) == "unverified", unit.slug))
+
+
+def _hours_removal(query: Query, step: Step, opening: Opening) -> Removal | None:
+    """R6: closed units drop out of urgent cases, but for the liaison officer of a SECRET one."""
+    if opening.is_open or _may_be_closed(query, step):
+        return None
+    return Removal("R6", "closed now, and the request is urgent")
 
 
 def _may_be_closed(query: Query, step: Step) -> bool:
     """R6: routine requests wait for the next opening; a SECRET one has no other way than the liaison officer."""
     return not query.is_urgent or (query.classification == "SECRET" and step.channel == "liaison")
+
+
+def _cut_removal(unit: Unit, chosen: Sequence[Chosen]) -> Removal | None:
+    """R12: no unit twice, three at most."""
+    if any(unit is other for _, other, _ in chosen):
+        return Removal("R12", "already in the answer over another channel")
+    if len(chosen) == MOST_CANDIDATES:
+        return Removal("R12", f"{MOST_CANDIDATES} stand before it")
+    return None
 
 
 class _Describer:
