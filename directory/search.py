@@ -7,18 +7,20 @@ that the best are found without looking at all that match.
 """
 
 import threading
-from array import array
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from directory.folding import fold_alternatives
+from directory.postings import DocumentSet, Postings, numbers_in
 from directory.word_list import WordList
 
 _MOST_WORDS = 8
 _LONGEST_QUERY = 200
 _LONGEST_NAME = 12
 _LEAST_REBUILT = 1024
-_CACHED_BYTES = 32 * 1024 * 1024
+_SORTED = 200
+_CACHED_BITS = 32 * 1024 * 1024 * 8
 
 # What a word costs by how it was found; less is better.
 _EXACT, _BEGINNING, _MISSPELT, _MISSPELT_BEGINNING = 0, 1, 20, 21
@@ -49,12 +51,13 @@ class SearchIndex:
         self._clear()
 
     def _clear(self) -> None:
-        self._documents: list[_Document | None] = []
+        self._documents: dict[int, _Document] = {}
         self._numbers: dict[str, int] = {}
-        self._postings: dict[str, array[int]] = {}
+        self._given = 0
+        self._postings = Postings()
         self._words = WordList()
-        self._bins: dict[tuple[int, int], bytearray] = {}
-        self._found: dict[Hashable, int] = {}
+        self._bins: dict[tuple[int, int], DocumentSet] = {}
+        self._found: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -69,7 +72,8 @@ class SearchIndex:
         words = dict.fromkeys(word for text in alternatives for keys in text for word in keys)
         document = _Document(key, payload, tuple(words), (rank, min(shortest, _LONGEST_NAME)))
         with self._lock:
-            known = self._document(key)
+            number = self._numbers.get(key)
+            known = None if number is None else self._documents[number]
             if known is not None and (known.words, known.bin) == (document.words, document.bin):
                 self._documents[self._numbers[key]] = document
                 return
@@ -80,13 +84,11 @@ class SearchIndex:
         """Take a document out; a key that is not there is no error."""
         with self._lock:
             number = self._numbers.pop(key, None)
-            document = None if number is None else self._documents[number]
-            if number is None or document is None:
+            if number is None:
                 return
             # Its postings stay until the next rebuild: a document in no bin is never found.
-            self._bins[document.bin][number >> 3] &= ~(1 << (number & 7))
-            self._documents[number] = None
-            if len(self._documents) > _LEAST_REBUILT + 2 * len(self._numbers):
+            self._bins[self._documents.pop(number).bin].remove(number)
+            if self._given > _LEAST_REBUILT + 2 * len(self._documents):
                 self._rebuild()
 
     def find(self, query: str, limit: int = 20) -> list[Hit]:
@@ -105,34 +107,26 @@ class SearchIndex:
                 for cost, matching in sorted(self._matching(words, forgiving).items()):
                     score = 100 - 100 * cost // (len(words) * (_MISSPELT_BEGINNING + 1))
                     for number in self._best(matching, len(words), limit):
-                        self._take(number, score, hits)
+                        document = self._documents[number]
+                        hits.setdefault(number, Hit(document.key, score, document.payload))
                     if len(hits) >= limit:
                         return list(hits.values())[:limit]
             return list(hits.values())
 
-    def _take(self, number: int, score: int, hits: dict[int, Hit]) -> None:
-        document = self._documents[number]
-        if document is not None and number not in hits:
-            hits[number] = Hit(document.key, score, document.payload)
-
-    def _document(self, key: str) -> _Document | None:
-        number = self._numbers.get(key)
-        return None if number is None else self._documents[number]
-
     def _insert(self, document: _Document) -> None:
-        number = len(self._documents)
-        self._documents.append(document)
+        number = self._given
+        self._given += 1
+        self._documents[number] = document
         self._numbers[document.key] = number
         for word in document.words:
             if word not in self._postings:
-                self._postings[word] = array("I")
                 self._words.add(word)
-            self._postings[word].append(number)
-        _set_bit(self._bins.setdefault(document.bin, bytearray()), number)
+            self._postings.add(word, number)
+        self._bins.setdefault(document.bin, DocumentSet()).add(number)
         self._found.clear()
 
     def _rebuild(self) -> None:
-        documents = [document for document in self._documents if document is not None]
+        documents = list(self._documents.values())
         self._clear()
         for document in documents:
             self._insert(document)
@@ -153,60 +147,37 @@ class SearchIndex:
 
     def _found_as(self, alternatives: tuple[str, ...], forgiving: bool) -> dict[int, int]:
         """Return cost → documents in which one typed word is found at that cost."""
-        found = dict.fromkeys((_EXACT, _BEGINNING, _MISSPELT, _MISSPELT_BEGINNING), 0)
+        found = {_EXACT: self._postings.having(alternatives), _BEGINNING: 0}
         for typed in alternatives:
-            found[_EXACT] |= self._having([typed])
             found[_BEGINNING] |= self._beginning_with(typed)
-            if forgiving:
-                meant = self._words.misspelt(typed)
-                found[_MISSPELT] |= self._having(meant)
-                # What is shorter than four letters begins too many words to forgive an error as well.
-                if len(typed) > 3:
-                    for beginning in meant:
-                        found[_MISSPELT_BEGINNING] |= self._beginning_with(beginning)
+        if forgiving:
+            # What is shorter than four letters begins too many words to forgive an error as well.
+            meant = {typed: self._words.misspelt(typed) for typed in alternatives}
+            beginnings = [form for typed, forms in meant.items() if len(typed) > 3 for form in forms]
+            found[_MISSPELT] = self._postings.having({form for forms in meant.values() for form in forms})
+            found[_MISSPELT_BEGINNING] = self._postings.having(
+                {word for beginning in beginnings for word in self._words.beginning_with(beginning)}
+            )
         return found
 
     def _beginning_with(self, typed: str) -> int:
         known = self._found.get(typed)
         if known is None:
-            known = self._having(self._words.beginning_with(typed))
-            if len(self._found) * len(self._documents) > _CACHED_BYTES * 8:
+            known = self._postings.having(self._words.beginning_with(typed))
+            if len(self._found) * self._given > _CACHED_BITS:
                 self._found.clear()
             self._found[typed] = known
         return known
-
-    def _having(self, words: Iterable[str]) -> int:
-        """Return the documents that have any of some words."""
-        bits = bytearray((len(self._documents) >> 3) + 1)
-        for word in words:
-            for number in self._postings.get(word, ()):
-                bits[number >> 3] |= 1 << (number & 7)
-        return int.from_bytes(bits, "little")
 
     def _best(self, matching: int, length: int, limit: int) -> Iterator[int]:
         """Yield the documents of a set in order of their bins: names of just the typed length, then rank and length."""
         taken = 0
         for place in sorted(self._bins, key=lambda each: (each[1] != length, each)):
-            inside = matching & int.from_bytes(self._bins[place], "little")
-            yield from self._by_key(inside)
+            inside = matching & self._bins[place].bits
+            # Where very many are equal, the earlier added are as good as any.
+            yield from sorted(
+                islice(numbers_in(inside), limit + _SORTED), key=lambda number: self._documents[number].key
+            )
             taken += inside.bit_count()
             if taken >= limit:
                 return
-
-    def _by_key(self, documents: int) -> list[int]:
-        return sorted(_numbers_in(documents), key=lambda number: getattr(self._documents[number], "key", ""))
-
-
-def _set_bit(bits: bytearray, number: int) -> None:
-    if number >> 3 >= len(bits):
-        bits.extend(bytes((number >> 3) + 1 - len(bits)))
-    bits[number >> 3] |= 1 << (number & 7)
-
-
-def _numbers_in(documents: int) -> Iterator[int]:
-    data = documents.to_bytes((documents.bit_length() + 7) >> 3, "little")
-    for place, byte in enumerate(data):
-        if byte:
-            for bit in range(8):
-                if byte >> bit & 1:
-                    yield place * 8 + bit
