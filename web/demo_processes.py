@@ -24,16 +24,10 @@ class DemoError(WebError):
 
 
 class DemoProcesses:
-    """Every process of a demo. As a context, it stops them all at its end, errors included."""
+    """Every process of a demo; whoever makes one must ``stop`` it, whatever happens."""
 
     def __init__(self) -> None:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-
-    def __enter__(self) -> "DemoProcesses":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
 
     def start(self, node: DemoNode) -> None:
         """Serve a node; what it says goes to ``serve.log`` in its data directory."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from directory.database import reading, writing
-from directory.document import Document, ImportPlan, diff_document, load_json_file, parse_document
+from directory.document import Document, ImportPlan, diff_document, parse_document
 from directory.errors import InvalidInputError
 from directory.store import load_records
 from federation.publishing import PendingChange, publish
@@ -15,7 +15,7 @@ from sync.node import Node
 from web.cli.failure import CommandError, fault_to_json
 from web.cli.nodes import opened_node
 from web.cli.output import json_option, print_json, working
-from web.cli.parameters import FILE, now
+from web.cli.parameters import FILE, now, read_json
 
 _TABLES = (".csv", ".xlsx")
 
@@ -52,7 +52,7 @@ def read_own_document(file: Path, participant: str, country: str | None = None) 
     """
     if file.suffix.lower() in _TABLES:
         raise CommandError("bad_request", f"{file}: this version imports directory documents (JSON), not tables")
-    document = parse_document(load_json_file(file), country or participant)
+    document = parse_document(read_json(file), country or participant)
     if document.participant != participant:
         raise CommandError(
             "wrong_participant", f"{file} is the directory of {document.participant}; this node is {participant}'s"

@@ -1,12 +1,14 @@
 """What commands read from their arguments: instants and files."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from directory.document import load_json_file
+from directory.errors import InvalidInputError
 from directory.instants import parse_instant
+from directory.json_file import load_json_file
 from directory.rota import Rota, parse_rota
 
 
@@ -32,6 +34,14 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(microsecond=0)
 
 
+def read_json(path: Path) -> object:
+    """The JSON of a file; InvalidInputError, with the file's name, where it is none or cannot be read."""
+    try:
+        return load_json_file(path)
+    except InvalidInputError as error:
+        raise InvalidInputError([replace(fault, place=f"{path}{fault.place}") for fault in error.faults]) from error
+
+
 def read_rota(path: Path) -> Rota:
     """The rota of a file; InvalidInputError with every fault where input would refuse it."""
-    return parse_rota(load_json_file(path))
+    return parse_rota(read_json(path))

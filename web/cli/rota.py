@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from directory.document import load_json_file
 from directory.rota import Rota
 from directory.rota_schedule import changes, shifts
+from web.cli.directories import rota_of_node
 from web.cli.output import json_option, print_json, print_table
-from web.cli.parameters import FILE, INSTANT, read_rota
+from web.cli.parameters import FILE, INSTANT, read_json, read_rota
 from web.cli.rota_cases import change_to_json, check_window, evaluate_cases, shift_to_json
 
 
@@ -55,14 +55,14 @@ def diff(old: Path, new: Path, start: dt.datetime, end: dt.datetime, as_json: bo
 @json_option
 def evaluate(file: Path, as_json: bool) -> None:
     """Answer a list of cases about rotas in one run; the answer is always JSON."""
-    print_json(evaluate_cases(load_json_file(file)))
+    print_json(evaluate_cases(read_json(file)))
 
 
 def _rota_of(data: Path, ref: str | None, file: Path | None) -> Rota:
     if file is not None:
         return read_rota(file)
     assert ref is not None
-    return load_rota(data, ref)
+    return rota_of_node(data, ref)
 
 
 def _print_rows(answer: dict[str, list[dict[str, Any]]], columns: tuple[str, ...], as_json: bool) -> None:
