@@ -88,8 +88,9 @@ def parse_header(header: bytes) -> Header:
     if own is not None:
         seq, record, put, at, digest = own.groups()
         instant = _instant(at.decode("ascii"))
-        op = "put" if put else "delete"
-        return Header(int(seq), record.decode("ascii"), op, instant, b64url_decode(digest.decode()) if put else None)
+        if put is None:
+            return Header(int(seq), record.decode("ascii"), "delete", instant, None)
+        return Header(int(seq), record.decode("ascii"), "put", instant, b64url_decode(digest.decode("ascii")))
     return _parse_other_form(header)
 
 

@@ -29,10 +29,36 @@ from federation.projection import CHUNK, apply_projected, project, read_header
 from federation.tables import EntryRow, LogRow, SeenCheckpointRow
 
 ERASE_AFTER = dt.timedelta(hours=1)
+_MOVED = ("size", "root", "frontier", "checkpoint", "issued_at", "expires_at", "checked_at")
 
 _LOG = Base.metadata.tables[LogRow.__tablename__]
 _ENTRY = Base.metadata.tables[EntryRow.__tablename__]
 _SEEN = Base.metadata.tables[SeenCheckpointRow.__tablename__]
+_RECORD = Base.metadata.tables[RecordRow.__tablename__]
+
+# Statements that every append runs are made once: building one costs more than running it.
+_SELECT_HEAD = sa.select(_LOG).where(_LOG.c.participant == sa.bindparam("participant"))
+_SELECT_HEAD_FOR_UPDATE = _SELECT_HEAD.with_for_update()
+_MOVE_HEAD = (
+    sa.update(_LOG)
+    .where(_LOG.c.participant == sa.bindparam("of"), _LOG.c.size == sa.bindparam("known"))
+    .values({name: sa.bindparam(f"new_{name}") for name in _MOVED})
+)
+_INSERT_ENTRY = sa.insert(_ENTRY)
+_INSERT_SEEN = sa.insert(_SEEN)
+_SELECT_LAST = sa.select(_RECORD.c.seq).where(
+    _RECORD.c.participant == sa.bindparam("of"), _RECORD.c.record.in_(sa.bindparam("records", expanding=True))
+)
+_SELECT_SEEN = sa.select(_SEEN.c.root).where(
+    _SEEN.c.participant == sa.bindparam("of"), _SEEN.c.size == sa.bindparam("known")
+)
+_HELD_PAYLOADS = sa.update(_ENTRY).where(
+    _ENTRY.c.participant == sa.bindparam("of"),
+    _ENTRY.c.seq.in_(sa.bindparam("numbers", expanding=True)),
+    _ENTRY.c.payload.is_not(None),
+)
+_MARK = _HELD_PAYLOADS.values(superseded_at=sa.bindparam("at"))
+_ERASE = _HELD_PAYLOADS.values(payload=sa.null())
 
 
 def create_log(session: Session, participant: str, own: bool) -> Head:
@@ -51,8 +77,8 @@ def create_log(session: Session, participant: str, own: bool) -> Head:
 
 def load_head(session: Session, participant: str, *, for_update: bool = False) -> Head | None:
     """The head of a log; with ``for_update`` other writers of this log wait until the transaction ends."""
-    query = sa.select(_LOG).where(_LOG.c.participant == participant)
-    row = session.execute(query.with_for_update() if for_update else query).one_or_none()
+    query = _SELECT_HEAD_FOR_UPDATE if for_update else _SELECT_HEAD
+    row = session.execute(query, {"participant": participant}).one_or_none()
     return None if row is None else _head(row)
 
 
@@ -116,20 +142,8 @@ def _moved(head: Head, frontier: Frontier, checkpoint: Checkpoint, checked_at: d
 
 
 def _move_head(session: Session, known_size: int, moved: Head) -> None:
-    statement = (
-        sa.update(_LOG)
-        .where(_LOG.c.participant == moved.participant, _LOG.c.size == known_size)
-        .values(
-            size=moved.size,
-            root=moved.root,
-            frontier=moved.frontier.to_bytes(),
-            checkpoint=moved.checkpoint,
-            issued_at=moved.issued_at,
-            expires_at=moved.expires_at,
-            checked_at=moved.checked_at,
-        )
-    )
-    if _changed(session, statement) != 1:
+    values = {f"new_{name}": getattr(moved, name) for name in _MOVED} | {"new_frontier": moved.frontier.to_bytes()}
+    if _changed(session, _MOVE_HEAD, {"of": moved.participant, "known": known_size} | values) != 1:
         raise ConcurrentAppendError(f"expected the log of {moved.participant} at size {known_size}; it has moved")
 
 
@@ -146,31 +160,25 @@ def _append_chunk(session: Session, head: Head, start: int, chunk: Sequence[Entr
             row["superseded_at"] = None
             projected.append(project(head.participant, seq, header, entry.payload))
         rows.append(row)
-    session.execute(sa.insert(_ENTRY), rows)
+    session.execute(_INSERT_ENTRY, rows)
     _supersede(session, head, previous, now)
     apply_projected(session, head.participant, projected)
 
 
 def _last_numbers(session: Session, participant: str, records: list[str]) -> list[int]:
     """The number of the last entry of each of these records that is held, from the read model's index."""
-    query = sa.select(RecordRow.seq).where(RecordRow.participant == participant, RecordRow.record.in_(records))
-    return list(session.execute(query).scalars()) if records else []
+    if not records:
+        return []
+    return list(session.execute(_SELECT_LAST, {"of": participant, "records": records}).scalars())
 
 
 def _supersede(session: Session, head: Head, numbers: Sequence[int], now: dt.datetime) -> None:
     if not numbers:
         return
-    change = {"superseded_at": now} if head.own else {"payload": None}
-    statement = (
-        sa.update(_ENTRY)
-        .where(
-            _ENTRY.c.participant == head.participant,
-            _ENTRY.c.seq.in_(numbers),
-            _ENTRY.c.payload.is_not(None),
-        )
-        .values(change)
-    )
-    session.execute(statement)
+    if head.own:
+        session.execute(_MARK, {"of": head.participant, "numbers": numbers, "at": now})
+    else:
+        session.execute(_ERASE, {"of": head.participant, "numbers": numbers})
 
 
 def touch_head(
@@ -223,7 +231,7 @@ def _remember(session: Session, checkpoint: Checkpoint) -> None:
     seen = load_seen_root(session, checkpoint.participant, checkpoint.size)
     if seen is None:
         values = {"participant": checkpoint.participant, "size": checkpoint.size, "root": checkpoint.root}
-        session.execute(sa.insert(_SEEN).values(values))
+        session.execute(_INSERT_SEEN, values)
     elif seen != checkpoint.root:
         raise LogIntegrityError(
             "fork",
@@ -234,8 +242,7 @@ def _remember(session: Session, checkpoint: Checkpoint) -> None:
 
 def load_seen_root(session: Session, participant: str, size: int) -> bytes | None:
     """The root of the checkpoint that was accepted at this size, if there was one."""
-    query = sa.select(_SEEN.c.root).where(_SEEN.c.participant == participant, _SEEN.c.size == size)
-    return session.execute(query).scalar_one_or_none()
+    return session.execute(_SELECT_SEEN, {"of": participant, "known": size}).scalar_one_or_none()
 
 
 def read_entries(session: Session, participant: str, start: int, end: int) -> list[Entry]:
@@ -290,6 +297,6 @@ def erase_superseded(session: Session, now: dt.datetime, after: dt.timedelta = E
     return _changed(session, statement)
 
 
-def _changed(session: Session, statement: sa.Update) -> int:
-    result = session.execute(statement)
+def _changed(session: Session, statement: sa.Update, parameters: dict[str, Any] | None = None) -> int:
+    result = session.execute(statement, parameters)
     return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from directory.database import Base
 from directory.store import bump_counter
 from federation.addresses import IPNetwork, parse_networks
 from federation.encoding import dump_json
@@ -23,6 +24,14 @@ from federation.tables import ConfigurationRow, ParticipantRow
 from federation.trust import MAX_CHAIN, check_newer
 
 Trust = Literal["own", "anchor", "peering"]
+
+_CONFIGURATION = Base.metadata.tables[ConfigurationRow.__tablename__]
+_SELECT_NEWEST = (
+    sa.select(_CONFIGURATION.c.token)
+    .where(_CONFIGURATION.c.participant == sa.bindparam("of"))
+    .order_by(_CONFIGURATION.c.issued_at.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +160,7 @@ def end_trust(session: Session, participant: str, now: dt.datetime) -> None:
 
 def load_configuration(session: Session, participant: str) -> NodeConfiguration | None:
     """The newest accepted configuration of a participant."""
-    token = session.execute(
-        sa.select(ConfigurationRow.token)
-        .where(ConfigurationRow.participant == participant)
-        .order_by(ConfigurationRow.issued_at.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+    token = session.execute(_SELECT_NEWEST, {"of": participant}).scalar_one_or_none()
     return None if token is None else read_configuration(token)
 
 

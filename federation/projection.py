@@ -14,18 +14,23 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from directory.database import Base
 from directory.errors import InvalidInputError
 from directory.record_schemas import validate_record
 from directory.store import AppliedEntry, Skipped, apply_entries, drop_participant
 from directory.tables import SkippedRow
 from directory.vocabulary import RECORD_TYPES
-from federation.encoding import dump_json
 from federation.entries import Entry, Header, parse_header, parse_payload
 from federation.errors import EntryError
 from federation.tables import EntryRow, LogRow
 
 CHUNK = 1000
 _DETAIL = 500
+
+_SKIPPED = Base.metadata.tables[SkippedRow.__tablename__]
+_DELETE_SKIPPED = sa.delete(_SKIPPED).where(
+    _SKIPPED.c.participant == sa.bindparam("of"), _SKIPPED.c.record.in_(sa.bindparam("records", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def _applied(seq: int, header: Header, state: str, data: dict[str, Any] | None =
         op="delete" if header.op == "delete" else "put",
         at=header.at,
         data=data,
-        data_json=None if data is None else dump_json(data).decode("utf-8"),
+        data_json=None,
         state=state,
     )
 
@@ -99,8 +104,7 @@ def apply_projected(session: Session, participant: str, projected: Iterable[Proj
     """Write what entries do to the read model; an earlier entry of the same record is no longer shown as skipped."""
     items = list(projected)
     records = [item.applied.record for item in items if item.applied is not None]
-    superseded = sa.delete(SkippedRow).where(SkippedRow.participant == participant, SkippedRow.record.in_(records))
-    session.execute(superseded, execution_options={"synchronize_session": False})
+    session.execute(_DELETE_SKIPPED, {"of": participant, "records": records})
     apply_entries(
         session,
         participant,

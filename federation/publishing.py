@@ -21,6 +21,7 @@ from federation.entries import RECORD, Entry, make_delete, make_put
 from federation.errors import EntryError, FederationError, NotHeldError, TokenError
 from federation.head import Head
 from federation.identity import Identity
+from federation.keys import KeySet
 from federation.log import append_entries, load_head, touch_head
 from federation.merkle import leaf_hash
 from federation.participants import load_configuration, store_configuration
@@ -88,12 +89,14 @@ def renew_configuration(
     contacts: Sequence[str] = (),
     authority_hints: Sequence[str] = (),
     readers: Sequence[str] = (),
+    other_federation_keys: KeySet | None = None,
     lifetime: dt.timedelta = CONFIGURATION_LIFETIME,
 ) -> NodeConfiguration:
     """Sign and store this node's configuration; its ``iat`` is at least 1 s above the last one's.
 
-    After a rotation of the federation key, the new key's first configuration is still signed with the old one: give
-    the identity that holds the old one, and ``introduce_federation_key``. KeyFileError where the key is offline.
+    To rotate the federation key, first renew with the old one and the new one among ``other_federation_keys``, then
+    renew with the new one: so every follower finds each configuration signed by a key of the one before. KeyFileError
+    where the key is offline.
     """
     held = load_configuration(session, identity.participant)
     configuration = make_configuration(
@@ -103,6 +106,7 @@ def renew_configuration(
         contacts=contacts,
         authority_hints=authority_hints,
         readers=readers,
+        other_federation_keys=other_federation_keys,
         lifetime=lifetime,
         not_before=None if held is None else held.issued_at,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from federation.addresses import check_announced_url, check_entity_id
-from federation.clock import from_timestamp, whole_seconds
+from federation.clock import check_clock, from_timestamp, whole_seconds
 from federation.errors import KeyFileError, TokenError
 from federation.identity import AnchorIdentity, Identity
 from federation.keys import KeySet, jwks_of, key_set, parse_jwks
@@ -89,19 +89,20 @@ def make_configuration(
     contacts: Sequence[str] = (),
     authority_hints: Sequence[str] = (),
     readers: Sequence[str] = (),
-    former_federation_keys: KeySet | None = None,
+    other_federation_keys: KeySet | None = None,
     lifetime: dt.timedelta = CONFIGURATION_LIFETIME,
     not_before: dt.datetime | None = None,
 ) -> NodeConfiguration:
     """Sign this node's configuration; its ``iat`` is at least 1 s above ``not_before``, the last one's.
 
-    ``former_federation_keys`` stay listed while a rotation overlaps. KeyFileError where the federation key is kept
-    offline.
+    ``other_federation_keys`` are listed too while a rotation overlaps: the next key before it signs, the former after.
+    KeyFileError where the federation key is kept offline, ClockError where ``now`` is far before the last one.
     """
+    check_clock(now, not_before)
     if identity.federation_key is None:
         raise KeyFileError("expected the federation key in federation.pem: a configuration is signed with it")
     earliest = whole_seconds(now) if not_before is None else not_before + dt.timedelta(seconds=1)
-    federation_keys = {**(former_federation_keys or {}), **key_set(identity.federation_key)}
+    federation_keys = {**(other_federation_keys or {}), **key_set(identity.federation_key)}
     base = f"{identity.entity_id}/federation/v1"
     node: dict[str, Any] = {
         "protocol": PROTOCOL,
