@@ -7,7 +7,7 @@ that the best are found without looking at all that match.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,7 +19,7 @@ _MOST_WORDS = 8
 _LONGEST_QUERY = 200
 _LONGEST_NAME = 12
 _LEAST_REBUILT = 1024
-_SORTED = 200
+_FEW = 200
 _CACHED_BITS = 32 * 1024 * 1024 * 8
 
 # What a word costs by how it was found; less is better.
@@ -57,6 +57,7 @@ class SearchIndex:
         self._postings = Postings()
         self._words = WordList()
         self._bins: dict[tuple[int, int], DocumentSet] = {}
+        self._present = DocumentSet()
         self._found: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -86,7 +87,8 @@ class SearchIndex:
             number = self._numbers.pop(key, None)
             if number is None:
                 return
-            # Its postings stay until the next rebuild: a document in no bin is never found.
+            # Its postings stay until the next rebuild: what is not present is never found.
+            self._present.remove(number)
             self._bins[self._documents.pop(number).bin].remove(number)
             if self._given > _LEAST_REBUILT + 2 * len(self._documents):
                 self._rebuild()
@@ -101,17 +103,19 @@ class SearchIndex:
         words = fold_alternatives(query[:_LONGEST_QUERY])[:_MOST_WORDS]
         if not words or limit < 1:
             return []
+        hits: list[Hit] = []
+        seen = 0
         with self._lock:
-            hits: dict[int, Hit] = {}
             for forgiving in (False, True):
-                for cost, matching in sorted(self._matching(words, forgiving).items()):
+                for cost, documents in sorted(self._matching(words, forgiving).items()):
                     score = 100 - 100 * cost // (len(words) * (_MISSPELT_BEGINNING + 1))
-                    for number in self._best(matching, len(words), limit):
+                    for number in self._best(documents & ~seen, len(words), limit - len(hits)):
                         document = self._documents[number]
-                        hits.setdefault(number, Hit(document.key, score, document.payload))
+                        hits.append(Hit(document.key, score, document.payload))
                     if len(hits) >= limit:
-                        return list(hits.values())[:limit]
-            return list(hits.values())
+                        return hits
+                    seen |= documents
+        return hits
 
     def _insert(self, document: _Document) -> None:
         number = self._given
@@ -123,6 +127,7 @@ class SearchIndex:
                 self._words.add(word)
             self._postings.add(word, number)
         self._bins.setdefault(document.bin, DocumentSet()).add(number)
+        self._present.add(number)
         self._found.clear()
 
     def _rebuild(self) -> None:
@@ -169,15 +174,22 @@ class SearchIndex:
             self._found[typed] = known
         return known
 
-    def _best(self, matching: int, length: int, limit: int) -> Iterator[int]:
-        """Yield the documents of a set in order of their bins: names of just the typed length, then rank and length."""
-        taken = 0
+    def _best(self, documents: int, length: int, limit: int) -> list[int]:
+        """Return the first of a set: names of just the typed length, then by rank, length and key.
+
+        Bin by bin where there are many. Where very many are equal, the earlier added stand for them.
+        """
+        documents &= self._present.bits
+        if documents.bit_count() <= _FEW:
+            return sorted(numbers_in(documents), key=lambda number: self._order(number, length))[:limit]
+        best: list[int] = []
         for place in sorted(self._bins, key=lambda each: (each[1] != length, each)):
-            inside = matching & self._bins[place].bits
-            # Where very many are equal, the earlier added are as good as any.
-            yield from sorted(
-                islice(numbers_in(inside), limit + _SORTED), key=lambda number: self._documents[number].key
-            )
-            taken += inside.bit_count()
-            if taken >= limit:
-                return
+            inside = numbers_in(documents & self._bins[place].bits)
+            best += sorted(islice(inside, limit + _FEW), key=lambda number: self._documents[number].key)
+            if len(best) >= limit:
+                break
+        return best[:limit]
+
+    def _order(self, number: int, length: int) -> tuple[bool, tuple[int, int], str]:
+        document = self._documents[number]
+        return document.bin[1] != length, document.bin, document.key
