@@ -18,7 +18,7 @@ from federation.keys import KeySet
 from federation.participants import TrustedNode, store_configuration
 from federation.statements import NodeConfiguration, verify_configuration
 from federation.trust import check_newer, follow_chain, parse_chain
-from sync.errors import SyncError
+from sync.errors import PeerError
 from sync.relays import EXPIRY_TOLERANCE
 from sync.run import Run
 from sync.source import Source
@@ -28,12 +28,12 @@ from sync.storing import store
 def refresh_configuration(run: Run, node: TrustedNode, origin: Source, relays: Iterable[Source]) -> TrustedNode:
     """The node with its newest configuration.
 
-    Raises FederationError where the origin's own address gave one that is refused, the origin's SyncError where it
+    Raises FederationError where the origin's own address gave one that is refused, the origin's PeerError where it
     gave none and none that is held or relayed can be used.
     """
     try:
         token = origin.configuration()
-    except SyncError:
+    except PeerError:
         if is_usable(node, run.now):
             return node
         relayed = _from_relays(run, node, relays)
@@ -92,7 +92,7 @@ def _chain(origin: Source, refusal: TokenError) -> bytes:
     """The chain that may explain a configuration signed by an unknown key; without one, it is refused."""
     try:
         return origin.configurations()
-    except SyncError as error:
+    except PeerError as error:
         raise refusal from error
 
 
@@ -113,7 +113,7 @@ def _from_relays(run: Run, node: TrustedNode, relays: Iterable[Source]) -> Trust
     for relay in relays:
         try:
             followed = _follow(run, node, relay.configurations())
-        except (SyncError, FederationError):
+        except (PeerError, FederationError):
             continue  # what a relay says accuses nobody
         if followed:
             return _store(run, node, followed)

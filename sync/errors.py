@@ -10,15 +10,19 @@ class SyncError(Exception):
         self.detail = detail
 
 
-class PeerUnreachableError(SyncError):
+class PeerError(SyncError):
+    """Another node did not give what was asked of it: what it gave, or why it gave nothing, is in the code."""
+
+
+class PeerUnreachableError(PeerError):
     """No answer (``unreachable``, ``timeout``): retried with growing pauses."""
 
 
-class PeerResponseError(SyncError):
+class PeerResponseError(PeerError):
     """An answer that cannot be used (``bad_response``, ``too_large``, ``redirect_refused``, ``bad_range`` …)."""
 
 
-class PeerRefusalError(SyncError):
+class PeerRefusalError(PeerError):
     """The other node answered with a problem; ``status`` is its HTTP status, ``code`` the problem code it gave."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
@@ -26,7 +30,7 @@ class PeerRefusalError(SyncError):
         self.status = status
 
 
-class InsecureUrlError(SyncError):
+class InsecureUrlError(PeerError):
     """An address that this node must not dial (``insecure_url``)."""
 
     def __init__(self, detail: str) -> None:

@@ -5,16 +5,18 @@ its limit wait for the next one. Pages that miss the root are all dropped.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 
 from federation.checkpoint import Checkpoint
 from federation.entries import Entry, decode_page, page_end
 from federation.errors import EntryError, FederationError, LogIntegrityError
 from federation.head import Head
 from federation.merkle import EMPTY_ROOT, Frontier
-from sync.errors import RunLimitError, SyncError
+from sync.errors import PeerError, RunLimitError
 from sync.source import Source
 from sync.spool import Page, Spool
 from sync.transport import Limits
@@ -59,24 +61,34 @@ class Fetching:
 def fetch_log(fetching: Fetching, source: Source, offered: Checkpoint, verify: Verify) -> TrustedLog:
     """Fetch and prove every entry up to ``offered``, or to a newer checkpoint of the same source.
 
-    The pages are in the spool then. Raises EntryError or LogIntegrityError as ``TrustedLog`` does, SyncError where the
+    The pages are in the spool then. Raises EntryError or LogIntegrityError as ``TrustedLog`` does, PeerError where the
     source does not give the pages, RunLimitError where the run's limit was reached.
     """
     log = _resumed(fetching, offered)
-    for round_left in range(fetching.limits.chase_rounds, -1, -1):
-        _fetch_pages(fetching, source, log)
+    if log.position > fetching.held.size:
         try:
-            log.prove()
-        except LogIntegrityError:
-            fetching.spool.clear()
-            raise
-        except EntryError as error:
-            if error.code != "withheld_payload" or not round_left or not _grew(log, source, verify):
-                fetching.spool.clear()
-                raise
-        else:
-            return log
-    raise AssertionError("the last round returns or raises")
+            return _complete(fetching, source, log, verify)
+        except (LogIntegrityError, EntryError):
+            log = TrustedLog(fetching.held, offered)  # the pages kept may be another source's fault: all anew
+    return _complete(fetching, source, log, verify)
+
+
+def _complete(fetching: Fetching, source: Source, log: TrustedLog, verify: Verify) -> TrustedLog:
+    """Fetch what is missing and prove it; where that fails the pages are dropped."""
+    try:
+        for rounds_left in count(fetching.limits.chase_rounds, -1):
+            _fetch_pages(fetching, source, log)
+            try:
+                log.prove()
+            except EntryError as error:
+                if error.code != "withheld_payload" or rounds_left <= 0 or not _grew(log, source, verify):
+                    raise
+            else:
+                break
+    except (PeerError, FederationError):
+        fetching.spool.clear()
+        raise
+    return log
 
 
 def read_spooled(spool: Spool) -> Iterator[Entry]:
@@ -95,12 +107,13 @@ def is_rewritten(source: Source, offered: Checkpoint, limits: Limits) -> bool:
         return False
     log, allowance = TrustedLog(nothing, offered), Allowance.of(limits)
     try:
-        for page in _pages_ahead(source, 0, offered.size, limits.pages_ahead):
-            log.add_page(page.body)
-            allowance.take(page)
-            if allowance.bytes <= 0:
-                return False
-    except (SyncError, FederationError):
+        with closing(_pages_ahead(source, 0, offered.size, limits.pages_ahead)) as pages:
+            for page in pages:
+                log.add_page(page.body)
+                allowance.take(page)
+                if allowance.bytes <= 0:
+                    return False
+    except (PeerError, FederationError):
         return False
     return log.frontier.root() == offered.root
 
@@ -120,18 +133,22 @@ def _resumed(fetching: Fetching, offered: Checkpoint) -> TrustedLog:
 
 
 def _fetch_pages(fetching: Fetching, source: Source, log: TrustedLog) -> None:
-    pages = _pages_ahead(source, log.position, log.offered.size, fetching.limits.pages_ahead)
-    for page in pages:
-        kept = _add(log, source, page)
-        fetching.spool.append(kept)
-        fetching.allowance.take(kept)
-        if not log.is_complete and (fetching.allowance.is_used_up or fetching.spool.size > fetching.limits.spool_bytes):
-            pages.close()
-            fetching.spool.keep()
-            raise RunLimitError(
-                f"the log has {log.offered.size} entries, more than one run fetches; "
-                f"the {log.position - fetching.held.size} fetched so far are kept and the next run goes on"
-            )
+    ahead = fetching.limits.pages_ahead
+    with closing(_pages_ahead(source, log.position, log.offered.size, ahead)) as pages:
+        for page in pages:
+            kept = _add(log, source, page)
+            fetching.spool.append(kept)
+            fetching.allowance.take(kept)
+            if not log.is_complete and _is_full(fetching):
+                fetching.spool.keep()
+                raise RunLimitError(
+                    f"the log has {log.offered.size} entries, more than one run fetches; "
+                    f"{log.position - fetching.held.size} are kept unapplied and the next run goes on"
+                )
+
+
+def _is_full(fetching: Fetching) -> bool:
+    return fetching.allowance.is_used_up or fetching.spool.size > fetching.limits.spool_bytes
 
 
 def _add(log: TrustedLog, source: Source, page: Page) -> Page:
@@ -147,7 +164,7 @@ def _add(log: TrustedLog, source: Source, page: Page) -> Page:
     return page
 
 
-def _pages_ahead(source: Source, start: int, size: int, ahead: int) -> Iterator[Page]:
+def _pages_ahead(source: Source, start: int, size: int, ahead: int) -> Generator[Page, None, None]:
     """The pages from ``start`` to ``size`` in order, with up to ``ahead`` more under way."""
     starts = _page_starts(start, size)
     if page_end(start, size) >= size:
@@ -180,7 +197,7 @@ def _grew(log: TrustedLog, source: Source, verify: Verify) -> bool:
     """Whether the source has a newer checkpoint: the record without payload may just have been superseded."""
     try:
         newer = verify(source.checkpoint())
-    except (SyncError, FederationError):
+    except (PeerError, FederationError):
         return False
     if newer.size <= log.offered.size:
         return False
