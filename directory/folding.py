@@ -38,7 +38,8 @@ _GREEK = re.compile("[α-ω]")
 _GREEK_WRITTEN = {"ου": "ou", "αυ": "av", "ευ": "ev", "ηυ": "iv", "μπ": "b", "γκ": "g", "γγ": "ng"}
 _GREEK_HEARD = {**_GREEK_WRITTEN, "οι": "i", "ει": "i", "υι": "i", "αι": "e", "ντ": "d", "χ": "h"}
 
-_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+_WORD = re.compile(r"[a-z0-9]+")
 
 _SOUNDS = {
     **{"sch": "s", "sh": "s", "sz": "s", "zh": "z", "zs": "z", "x": "ks", "xh": "dz"},
@@ -80,11 +81,12 @@ def fold_alternatives(text: str) -> list[tuple[str, ...]]:
 
 def _plain(text: str, greek: dict[str, str]) -> list[str]:
     if text.isascii():
-        text = text.lower()
-    else:
-        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-        text = anyascii(_from_greek(text, greek).translate(_LETTERS)).lower()
-    return _NOT_A_WORD.sub(" ", text).split()
+        return _WORD.findall(text.lower())
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    # Our own letters first, while they are whole; accents then fall off what is left.
+    text = _from_greek(text, greek).translate(_LETTERS)
+    text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+    return _WORD.findall(text if text.isascii() else anyascii(text).lower())
 
 
 def _from_greek(text: str, groups: dict[str, str]) -> str:

@@ -45,13 +45,15 @@ class Postings:
         self._frequent: dict[str, tuple[int, int]] = {}
         self._size = 0
 
-    def __contains__(self, word: str) -> bool:
-        return word in self._numbers
-
-    def add(self, word: str, number: int) -> None:
-        """Note that a document has a word."""
-        self._numbers.setdefault(word, array("I")).append(number)
-        self._size = max(self._size, number + 1)
+    def add(self, word: str, number: int) -> bool:
+        """Note that a document, the newest, has a word; return whether it is the first that has it."""
+        self._size = number + 1
+        numbers = self._numbers.get(word)
+        if numbers is None:
+            self._numbers[word] = array("I", (number,))
+            return True
+        numbers.append(number)
+        return False
 
     def having(self, words: Iterable[str]) -> int:
         """Return the documents that have any of some words."""

@@ -123,9 +123,8 @@ class SearchIndex:
         self._documents[number] = document
         self._numbers[document.key] = number
         for word in document.words:
-            if word not in self._postings:
+            if self._postings.add(word, number):
                 self._words.add(word)
-            self._postings.add(word, number)
         self._bins.setdefault(document.bin, DocumentSet()).add(number)
         self._present.add(number)
         self._found.clear()
