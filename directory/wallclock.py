@@ -13,6 +13,7 @@ from directory.errors import Fault, InvalidInputError
 
 UTC = dt.UTC
 DAY = dt.timedelta(days=1)
+_SECOND = dt.timedelta(seconds=1)
 
 EARLIEST = dt.datetime(1800, 1, 1, tzinfo=UTC)
 LATEST = dt.datetime(2300, 1, 1, tzinfo=UTC)
@@ -79,6 +80,28 @@ def wall_bounds(at: dt.datetime, zone: zoneinfo.ZoneInfo) -> tuple[dt.datetime, 
     offsets = [cast(dt.timedelta, near.astimezone(zone).utcoffset()) for near in (at - DAY, at, at + DAY)]
     utc = _LOCAL_EPOCH + (at - _EPOCH)
     return utc + min(offsets), utc + max(offsets)
+
+
+def clock_changes(zone: zoneinfo.ZoneInfo, start: dt.datetime, end: dt.datetime) -> list[dt.datetime]:
+    """Return the instants after ``start``, up to ``end``, at which the zone's offset changes, to the second."""
+    found = []
+    while start < end:
+        following = min(start + DAY, end)
+        if start.astimezone(zone).utcoffset() != following.astimezone(zone).utcoffset():
+            found.append(_change_between(zone, start, following))
+        start = following
+    return found
+
+
+def _change_between(zone: zoneinfo.ZoneInfo, before: dt.datetime, after: dt.datetime) -> dt.datetime:
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > _SECOND:
+        middle = before + (after - before) // (2 * _SECOND) * _SECOND
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after
 
 
 def days_between(first: dt.date, last: dt.date) -> list[dt.date]:
