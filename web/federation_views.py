@@ -11,7 +11,6 @@ from web import federation_answers
 from web.extensions import db
 from web.held import held
 from web.replies import bytes_tag, conditional
-from web.transactions import writing_session
 
 blueprint = Blueprint("federation", __name__)
 LARGEST_STATEMENT = 64 * 1024
@@ -56,8 +55,7 @@ def take_statement() -> tuple[Response, int]:
     request.max_content_length = LARGEST_STATEMENT
     here = held()
     token = request.get_data(cache=False)
-    with writing_session() as session:
-        receive_statement(session, here.node, token, here.clock())
+    receive_statement(here.node, token, here.clock())
     return Response(b"{}", content_type=JSON), 202
 
 

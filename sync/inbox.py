@@ -1,0 +1,150 @@
+"""Statements that somebody passes on: a checkpoint or a configuration of any known participant (section 7).
+
+Anybody may post them, because the signature decides. So a refused post costs a verification and no write to the
+database, and nothing is dialled here: what is ahead, or signed by a key that is not known yet, is noted for the
+worker. An older checkpoint accuses nobody; two roots at one size are a fork, wherever they came from.
+"""
+
+import datetime as dt
+
+from sqlalchemy.orm import Session
+
+from directory.database import reading
+from federation.checkpoint import Checkpoint, compare_checkpoint, read_checkpoint, verify_checkpoint
+from federation.errors import ConcurrentAppendError, LogIntegrityError, TokenError, TrustError
+from federation.head import Head
+from federation.log import create_log, load_head, load_seen_root, mark_disputed, touch_head
+from federation.participants import TrustedNode, load_by_entity, load_participant, store_configuration
+from federation.signing import CHECKPOINT, ENTITY_STATEMENT, ParsedToken, parse_token
+from sync.configurations import is_usable, verify_offered
+from sync.node import Node
+from sync.run import Run
+from sync.status import load_status
+from sync.storing import store
+from sync.wanted import load_wanted, want_pull, want_refresh
+
+REFRESHED_AFTER = dt.timedelta(minutes=1)
+"""How often at most an unknown key makes this node fetch a participant's configuration."""
+
+
+def receive_statement(node: Node, token: bytes, now: dt.datetime) -> None:
+    """Take a statement that was posted; returns where it was accepted, already known, or of no use.
+
+    Makes its own transactions, and only where there is something to write. Raises FederationError with the code of
+    the first rule that the statement breaks, also for a fork, whose evidence is kept; StorageError where the database
+    could not be written.
+    """
+    run, parsed = Run(node, now), _parse(token)
+    with reading(node.engine) as session:
+        author = _load_author(session, parsed, now)
+        head = load_head(session, author.participant)
+    try:
+        if parsed.kind is ENTITY_STATEMENT:
+            _take_configuration(run, author, token)
+        else:
+            _take_checkpoint(run, author, head, token)
+    except TokenError as error:
+        if error.code == "unknown_key":
+            _ask_for_configuration(run, author)
+        raise
+
+
+def _parse(token: bytes) -> ParsedToken:
+    """The statement as a checkpoint or else a configuration, by its ``typ``."""
+    try:
+        return parse_token(token, CHECKPOINT)
+    except TokenError as error:
+        if error.code not in ("wrong_type", "too_large"):
+            raise
+        refusal = error
+    try:
+        return parse_token(token, ENTITY_STATEMENT)
+    except TokenError as error:
+        raise (refusal if error.code == "wrong_type" else error) from error
+
+
+def _load_author(session: Session, parsed: ParsedToken, now: dt.datetime) -> TrustedNode:
+    """Whom the statement speaks for: a checkpoint names its participant, a configuration its node."""
+    subject = str(parsed.claims["sub"])
+    find = load_by_entity if parsed.kind is ENTITY_STATEMENT else load_participant
+    author = find(session, subject)
+    if author is None or not author.is_trusted(now):
+        raise TrustError("unknown_participant", f"{subject[:120]!r} is nobody that this node follows")
+    return author
+
+
+def _take_configuration(run: Run, author: TrustedNode, token: bytes) -> None:
+    offered = verify_offered(run, author, token)
+    if author.trust != "own" and (author.configuration is None or offered.token != author.configuration.token):
+        store(run.node.engine, lambda session: store_configuration(session, offered))
+
+
+def _take_checkpoint(run: Run, author: TrustedNode, head: Head | None, token: bytes) -> None:
+    offered = verify_checkpoint(
+        token,
+        entity_id=author.entity_id,
+        participant=author.participant,
+        keys=author.operating_keys if is_usable(author, run.now) else {},
+        now=run.now,
+    )
+    if author.trust == "own":
+        return  # nobody tells this node about its own log by a push
+    if head is None:
+        head = store(run.node.engine, lambda session: create_log(session, author.participant, own=False))
+    standing = _compare(run, head, offered)
+    if standing == "ahead" and head.disputed is None:
+        _note(run, offered)
+    elif standing == "fresh" and head.issued_at != offered.issued_at:
+        _touch(run, offered)
+
+
+def _compare(run: Run, head: Head, offered: Checkpoint) -> str:
+    """Where the checkpoint stands beside what is held and was ever accepted; a fork is kept as evidence."""
+    try:
+        standing = compare_checkpoint(head, offered, relayed=True)
+        if standing == "older":
+            _check_seen(run, offered)
+    except LogIntegrityError:
+        if head.disputed is None:
+            store(run.node.engine, lambda session: mark_disputed(session, head.participant, offered.token))
+        raise
+    return standing
+
+
+def _check_seen(run: Run, offered: Checkpoint) -> None:
+    with reading(run.node.engine) as session:
+        seen = load_seen_root(session, offered.participant, offered.size)
+    if seen not in (None, offered.root):
+        raise LogIntegrityError("fork", f"{offered.participant} signed two roots at size {offered.size}")
+
+
+def _note(run: Run, offered: Checkpoint) -> None:
+    """Let the worker pull up to this checkpoint, unless it is asked to go as far already."""
+    with reading(run.node.engine) as session:
+        wanted = load_wanted(session).get(offered.participant)
+    if not wanted or read_checkpoint(wanted).size < offered.size:
+        store(run.node.engine, lambda session: want_pull(session, offered.participant, offered.token, run.now))
+
+
+def _touch(run: Run, offered: Checkpoint) -> None:
+    """The log stands where it stood, and its origin has said so anew."""
+
+    def touch(session: Session) -> None:
+        try:
+            touch_head(session, offered.participant, offered, run.now, from_origin=False)
+        except ConcurrentAppendError:
+            return  # a newer one came meanwhile
+
+    store(run.node.engine, touch)
+
+
+def _ask_for_configuration(run: Run, author: TrustedNode) -> None:
+    """Let the worker fetch the configuration that may list the unknown key; anybody can provoke that, so not often."""
+    if author.trust == "own":
+        return
+    with reading(run.node.engine) as session:
+        status = load_status(session, author.participant)
+        wanted = author.participant in load_wanted(session)
+    last = None if status is None else status.last_attempt_at
+    if not wanted and (last is None or run.now - last >= REFRESHED_AFTER):
+        store(run.node.engine, lambda session: want_refresh(session, author.participant, run.now))
