@@ -1,0 +1,1 @@
+"""What docs/performance.md reports, measured as ratios side by side in one run."""
