@@ -224,7 +224,7 @@ def _is_mail_domain(domain: str) -> bool:
 
 def _email_fault(value: str) -> str | None:
     try:
-        validate_email(value, check_deliverability=False, test_environment=True)
+        validate_email(value, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         return str(error)
     return None
@@ -257,7 +257,8 @@ def _complaint(parse: Callable[[str], object], value: str) -> str | None:
     try:
         parse(value)
     except ValueError as error:
-        return str(error)
+        reason = str(error)
+        return reason if reason.startswith("expected ") else f"expected a value that exists: {reason}"
     return None
 
 

@@ -1,0 +1,22 @@
+"""What a refusal named: for tests that compare places of faults."""
+
+from collections.abc import Callable
+
+from directory.errors import Fault, InvalidInputError
+
+
+def faults_of(action: Callable[[], object]) -> list[Fault]:
+    """Run something and return the faults with which it is refused; none where it is not."""
+    try:
+        action()
+    except InvalidInputError as error:
+        assert error.faults, "a refusal without a fault says nothing"
+        return [*error.faults]
+    return []
+
+
+def refused_places(action: Callable[[], object]) -> list[str]:
+    """Run something that must be refused and return the places of all its faults, in their order."""
+    faults = faults_of(action)
+    assert faults, "expected a refusal"
+    return [fault.place for fault in faults]
