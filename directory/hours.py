@@ -187,11 +187,14 @@ def _parse_window(text: str) -> tuple[dt.time, dt.time]:
 
 def closing(hours: Hours, at: dt.datetime, zone: ZoneInfo, holidays: Holidays = NO_HOLIDAYS) -> dt.datetime | None:
     """Return when the present opening ends; None where the unit is closed at ``at`` or never closes."""
-    if not hours.is_open(at, zone, holidays):
+    if hours.always_open or not hours.is_open(at, zone, holidays):
         return None
-    horizon = at + dt.timedelta(days=_SEARCHED_DAYS)
-    _, closes = hours.openings(at, horizon, zone, holidays)[0]
-    return closes if closes < horizon else None
+    for days in (2, _SEARCHED_DAYS):
+        horizon = at + days * wallclock.DAY
+        _, closes = hours.openings(at, horizon, zone, holidays)[0]
+        if closes < horizon:
+            return closes
+    return None
 
 
 def next_opening(hours: Hours, at: dt.datetime, zone: ZoneInfo, holidays: Holidays = NO_HOLIDAYS) -> dt.datetime | None:

@@ -85,6 +85,7 @@ def wall_bounds(at: dt.datetime, zone: zoneinfo.ZoneInfo) -> tuple[dt.datetime, 
 def clock_changes(zone: zoneinfo.ZoneInfo, start: dt.datetime, end: dt.datetime) -> list[dt.datetime]:
     """Return the instants after ``start``, up to ``end``, at which the zone's offset changes, to the second."""
     found = []
+    start, end = start.replace(microsecond=0), end.replace(microsecond=0)
     while start < end:
         following = min(start + DAY, end)
         if start.astimezone(zone).utcoffset() != following.astimezone(zone).utcoffset():
