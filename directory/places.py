@@ -44,9 +44,15 @@ def _resolve_name(wanted: str, between: Sequence[str]) -> str:
         raise InvalidInputError(
             [Fault("/location", wanted, f"expected one of several crossings of that name: {choices}")]
         )
-    near = process.extract(fold(wanted), list(_crossings_by_name()), limit=3, score_cutoff=60)
-    names = "; the nearest names are " + ", ".join(match for match, _, _ in near) if near else ""
-    raise InvalidInputError([Fault("/location", wanted, f"expected a crossing, or a code as in ISO 3166-2{names}")])
+    expected = f"expected a crossing, or a code as in ISO 3166-2{_did_you_mean(wanted)}"
+    raise InvalidInputError([Fault("/location", wanted, expected)])
+
+
+def _did_you_mean(wanted: str) -> str:
+    matches = process.extract(fold(wanted), list(_crossings_by_name()), limit=6, score_cutoff=75)
+    near = dict.fromkeys(crossing for name, _, _ in matches for crossing in sorted(_crossings_by_name()[name]))
+    titles = [crossing_title(CROSSINGS[crossing]) for crossing in near]
+    return f" (did you mean {', '.join(titles[:3])}?)" if titles else ""
 
 
 def _nearest_to_question(found: Iterable[str], between: Sequence[str]) -> list[str]:
