@@ -12,6 +12,7 @@ import click
 from directory.errors import DirectoryError, Fault, InvalidInputError
 from federation.errors import FederationError
 from sync.errors import SyncError
+from web.errors import WebError
 
 
 class CommandError(Exception):
@@ -24,7 +25,7 @@ class CommandError(Exception):
         self.faults = tuple(faults)
 
 
-REPORTED = (CommandError, DirectoryError, FederationError, SyncError, OSError)
+REPORTED = (CommandError, DirectoryError, FederationError, SyncError, WebError, OSError)
 """What a command may raise for the operator to read; anything else is a mistake of the program."""
 
 
@@ -42,7 +43,7 @@ def describe_failure(error: Exception) -> tuple[str, str, tuple[Fault, ...]]:
         return error.code, f"{len(error.faults)} faults, nothing was done:", error.faults
     if isinstance(error, OSError):
         return _os_code(error), _os_detail(error), ()
-    if isinstance(error, CommandError | DirectoryError | FederationError | SyncError):
+    if isinstance(error, CommandError | DirectoryError | FederationError | SyncError | WebError):
         faults = error.faults if isinstance(error, CommandError) else ()
         return error.code, " ".join(error.detail.split()), faults
     raise error

@@ -1,6 +1,6 @@
 """``veza import``: a directory document into the node's own log, all or nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ def import_document(data: Path, file: Path, country: str | None, dry_run: bool, 
     """Publish what FILE (a directory document) says; every fault is named with its place, and then nothing changes."""
     with opened_node(data) as (config, node):
         try:
-            with working(f"reading {file.name}"):
-                document = read_own_document(file, config.participant, country)
+            with working(f"reading {file.name}"), reading(node.engine) as session:
+                held = {record.record for record in load_records(session, participant=config.participant)}
+                document = read_own_document(file, config.participant, country, held)
             with working(f"publishing {config.participant}"):
                 plan = import_records(node, document, dry_run=dry_run)
         except InvalidInputError as error:
@@ -44,15 +45,16 @@ def import_document(data: Path, file: Path, country: str | None, dry_run: bool, 
         _print_plan(plan, document.warnings, dry_run)
 
 
-def read_own_document(file: Path, participant: str, country: str | None = None) -> Document:
+def read_own_document(file: Path, participant: str, country: str | None = None, held: Container[str] = ()) -> Document:
     """The document of ``participant`` in a file; ``country`` is what the operator said, if anything.
 
+    ``held`` are the ids of records that are there already and may be referred to.
     Raises InvalidInputError with every fault, and ``wrong_participant`` where the document is another's: a node
     speaks for its own participant only.
     """
     if file.suffix.lower() in _TABLES:
         raise CommandError("bad_request", f"{file}: this version imports directory documents (JSON), not tables")
-    document = parse_document(read_json(file), country or participant)
+    document = parse_document(read_json(file), country or participant, held)
     if document.participant != participant:
         raise CommandError(
             "wrong_participant", f"{file} is the directory of {document.participant}; this node is {participant}'s"

@@ -80,7 +80,9 @@ def create_node(data: Path, settings: Mapping[str, object]) -> tuple[Config, Ide
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         undo.callback(shutil.rmtree, config.keys_dir, ignore_errors=True)
         identity = create_identity(config.keys_dir, config.participant, config.url, config.passphrase)
-        undo.callback((data / "veza.db").unlink, missing_ok=True)
+        for path in _database_files(config.database):
+            undo.callback(path.unlink, missing_ok=True)
+            path.touch(mode=0o600)
         engine = make_engine(config.database)
         undo.callback(engine.dispose)
         _found_log(engine, config, identity)
@@ -109,6 +111,13 @@ def _occupied(data: Path) -> list[str]:
         if (data / name).exists():
             return [f"{data} already holds {what} ({name}): a node is made in a directory of its own"]
     return []
+
+
+def _database_files(url: str) -> list[Path]:
+    """The file of a SQLite database that is not there yet, to be made readable by its owner alone."""
+    parts = sa.make_url(url)
+    path = Path(parts.database or "")
+    return [path] if parts.get_backend_name() == "sqlite" and parts.database and not path.exists() else []
 
 
 def _found_log(engine: sa.Engine, config: Config, identity: Identity) -> None:

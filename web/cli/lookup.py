@@ -46,6 +46,7 @@ def _query_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_obj
 def lookup_contacts(
     data: Path,
+    /,
     involves: tuple[str, ...],
     outage: tuple[str, ...],
     documents: tuple[Path, ...],

@@ -12,7 +12,7 @@ from directory.json_file import load_json_file
 from directory.rota import Rota, parse_rota
 
 
-class InstantParameter(click.ParamType):
+class InstantParameter(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """An instant such as ``2026-01-05T07:00:00Z``, with ``Z`` or an offset; anything else is a usage error."""
 
     name = "instant"

@@ -1,6 +1,7 @@
 """``veza rota``: who serves when, and what a change would change (directory.md, section 3)."""
 
 import datetime as dt
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def _rota_of(data: Path, ref: str | None, file: Path | None) -> Rota:
 
 
 def _print_rows(answer: dict[str, list[dict[str, Any]]], columns: tuple[str, ...], as_json: bool) -> None:
-    if as_json or not click.get_text_stream("stdout").isatty():
+    if as_json or not sys.stdout.isatty():
         print_json(answer)  # a schedule that is piped goes to a program
         return
     (rows,) = answer.values()

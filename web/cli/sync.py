@@ -5,15 +5,18 @@ from pathlib import Path
 import click
 
 from directory.database import reading
+from federation.participants import load_participants
+from federation.trusted_anchor import load_anchor
 from sync.federation_report import report
-from sync.pull import pull_all
+from sync.node import Node
+from sync.pull import PullResult, pull_all
 from web.cli.databases import opened_database
 from web.cli.failure import CommandError
 from web.cli.nodes import opened_node
-from web.cli.output import json_option, print_json, print_table, working
+from web.cli.output import counting, json_option, print_json, print_table
 from web.cli.parameters import now
 
-_COLUMNS = ("participant", "result", "entries", "size", "bytes", "requests", "seconds", "detail")
+_COLUMNS = ("participant", "result", "from", "entries", "size", "bytes", "requests", "seconds", "detail")
 _STATES = ("participant", "trust", "state", "size", "checked_at", "last_result", "url")
 
 
@@ -23,16 +26,32 @@ _STATES = ("participant", "trust", "state", "size", "checked_at", "last_result",
 @click.pass_obj
 def sync(data: Path, codes: tuple[str, ...], as_json: bool) -> None:
     """Pull now: every participant that we follow, or only CODES. One that fails delays no other."""
-    with opened_node(data) as (_, node), working("syncing"):
-        results = [result.to_json() for result in pull_all(node, now(), codes or None)]
+    with opened_node(data) as (_, node):
+        results = pull(node, codes)
+    rows = [result.to_json() for result in results]
     if as_json:
-        print_json(results)
+        print_json(rows)
     else:
-        print_table(_COLUMNS, [[result[column] for column in _COLUMNS] for result in results])
-    failed = [f"{result['participant']} ({result['result']})" for result in results if result["result"] != "ok"]
+        print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in rows])
+    failed = [result for result in results if result.result != "ok"]
     if failed:
-        code = next(result["result"] for result in results if result["result"] != "ok")
-        raise CommandError(code, f"{len(failed)} of {len(results)} failed: {', '.join(failed)}; the others were synced")
+        named = ", ".join(f"{result.participant} ({result.result})" for result in failed)
+        raise CommandError(failed[0].result, f"{len(failed)} of {len(results)} failed: {named}; the others were synced")
+
+
+def pull(node: Node, codes: tuple[str, ...] = ()) -> list[PullResult]:
+    """Pull CODES or everybody, with a progress bar on a terminal; one result each.
+
+    ``not_found`` where there is nobody to follow: neither an anchor nor a peer is trusted, or the anchor is silent.
+    """
+    with reading(node.engine) as session:
+        known = [other for other in load_participants(session) if other.trust != "own" and other.ended_at is None]
+        anchor = load_anchor(session)
+    with counting("syncing", len(codes or known)) as advance:
+        results = pull_all(node, now(), codes or None, report=lambda result: advance())
+    if not results and anchor is None:
+        raise CommandError("not_found", "nobody is followed yet: `veza anchor trust` names an anchor")
+    return results
 
 
 @click.command("federation")

@@ -19,7 +19,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _ROLES = click.Choice(sorted(accounts.ROLES))
 
 
-class LifetimeParameter(click.ParamType):
+class LifetimeParameter(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A time to live such as ``8h``, ``30m`` or ``7d``."""
 
     name = "time"
