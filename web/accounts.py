@@ -161,6 +161,15 @@ def find_token(session: Session, token: str) -> tuple[Principal, dt.datetime] | 
     return None if found is None else (_principal(found[0]), found[1])
 
 
+def password_mark(session: Session, user: str) -> str | None:
+    """A few characters that change with the user's password; None where the account is closed or gone.
+
+    What was signed together with them (a calendar's address) ends with that password.
+    """
+    row = session.get(UserRow, user)
+    return None if row is None or row.disabled else hashlib.sha256(row.password_hash.encode()).hexdigest()[:16]
+
+
 def open_session(session: Session, user: str, lifetime: dt.timedelta, now: dt.datetime) -> str:
     """A new browser session of ``user``; its secret, kept only as a digest."""
     secret = secrets.token_urlsafe(32)

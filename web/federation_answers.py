@@ -1,4 +1,4 @@
-"""What other nodes are answered (protocol.md, sections 3, 5 and 6): bytes from the database, for whoever may read them."""
+"""What other nodes are answered (protocol.md, sections 3, 5, 6): bytes from the database, for whoever may read them."""
 
 import datetime as dt
 import gzip
@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from federation.anchor import fetch_statement, list_subordinates
 from federation.entries import encode_page, page_end
 from federation.errors import NotHeldError, TokenError
-from federation.identity import AnchorIdentity
 from federation.head import Head
+from federation.identity import AnchorIdentity
 from federation.log import load_head, read_entries
 from federation.participants import configurations_chain, load_configuration
 from federation.read_tokens import check_may_read_entries, load_reader_keys, verify_read_token
@@ -103,5 +103,3 @@ def _held_head(session: Session, participant: str) -> Head:
     if head is None:
         raise NotHeldError(f"no log of {participant} is held here")
     return head
-
-

@@ -38,7 +38,11 @@ class _Remembered(Generic[V]):
 class Held:
     """The node of this process and its memory; shared by all threads."""
 
-    def __init__(self, config: Config, node: Node, policy: Policy, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, config: Config, node: Node, policy: Policy, secret: bytes, clock: Callable[[], dt.datetime]
+    ) -> None:
+        self.secret = secret
+        """The key that signs cookies and secret addresses."""
         self.config = config
         self.node = node
         self.policy = policy

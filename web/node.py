@@ -1,4 +1,4 @@
-"""The one place where a node is put together from its settings: for the command line, the worker and the application."""
+"""The one place where a node is put together from its settings: for commands, the worker and the application."""
 
 import sqlalchemy as sa
 

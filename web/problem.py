@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problems (protocol.md, section 9): one table from problem code to HTTP status.
 
-People's pages get the same words as a page; everything else gets ``application/problem+json``. Nothing internal is told:
-an unforeseen error is logged with an id, and the answer carries that id alone.
+People's pages get the same words as a page; everything else gets ``application/problem+json``. Nothing internal is
+told: an unforeseen error is logged with an id, and the answer carries that id alone.
 """
 
 import http
@@ -22,24 +22,20 @@ from web.errors import RateLimitedError, WebError
 
 MIMETYPE = "application/problem+json"
 URN = "urn:veza:problem:"
-STATUS: Mapping[str, int] = {
-    **dict.fromkeys(
-        (
-            "malformed bad_header bad_request bad_entry wrong_type wrong_issuer wrong_audience wrong_participant expired "
-            "not_yet_valid weak_key rollback fork unsupported_version"
-        ).split(),
-        400,
-    ),
-    **dict.fromkeys(("bad_signature", "unknown_key", "unauthenticated"), 401),
-    **dict.fromkeys("forbidden not_a_party unknown_participant participant_taken key_reused insecure_url".split(), 403),
-    **dict.fromkeys(("not_found", "out_of_range"), 404),
-    **dict.fromkeys(("wrong_state", "jti_conflict", "conflict"), 409),
-    "stale_version": 412,
-    "too_large": 413,
-    "precondition_required": 428,
-    "rate_limited": 429,
-    **dict.fromkeys(("busy", "storage_full", "clock_implausible"), 503),
+_CODES = {
+    400: "malformed bad_header bad_request bad_entry wrong_type wrong_issuer wrong_audience wrong_participant expired "
+    "not_yet_valid weak_key rollback fork unsupported_version",
+    401: "bad_signature unknown_key unauthenticated",
+    403: "forbidden not_a_party unknown_participant participant_taken key_reused insecure_url",
+    404: "not_found out_of_range",
+    409: "wrong_state jti_conflict conflict",
+    412: "stale_version",
+    413: "too_large",
+    428: "precondition_required",
+    429: "rate_limited",
+    503: "busy storage_full clock_implausible",
 }
+STATUS: Mapping[str, int] = {code: status for status, codes in _CODES.items() for code in codes.split()}
 """The HTTP status of every problem code that may leave the node."""
 
 _CODE_OF_STATUS = {
@@ -55,7 +51,16 @@ _CODE_OF_STATUS = {
     429: "rate_limited",
     503: "busy",
 }
-_MACHINE_PATHS = ("/api/", "/federation/", "/anchor/", "/.well-known/", "/openapi.json", "/healthz", "/readyz", "/metrics")
+_MACHINE_PATHS = (
+    "/api/",
+    "/federation/",
+    "/anchor/",
+    "/.well-known/",
+    "/openapi.json",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+)
 _log = structlog.get_logger("veza.web")
 
 
@@ -83,7 +88,9 @@ def _known_problem(error: DirectoryError | FederationError | SyncError | WebErro
         return _unforeseen(error)
     members: dict[str, object] = dict(error.members) if isinstance(error, WebError) else {}
     if isinstance(error, InvalidInputError):
-        members["errors"] = [{"pointer": f.place, "detail": f"{f.expected} (found {f.found!r})"[:500]} for f in error.faults]
+        members["errors"] = [
+            {"pointer": f.place, "detail": f"{f.expected} (found {f.found!r})"[:500]} for f in error.faults
+        ]
     status = error.status if isinstance(error, WebError) else None
     response = problem(error.code, error.detail, status=status, **members)
     if isinstance(error, RateLimitedError):
@@ -105,7 +112,9 @@ def _http_problem(error: HTTPException) -> Response:
     if status in _CODE_OF_STATUS:
         response = problem(_CODE_OF_STATUS[status], detail, status=400 if status == 422 else status, **members)
     else:
-        response = _response({"type": "about:blank", "title": error.name, "status": status, "detail": detail}, status, {})
+        response = _response(
+            {"type": "about:blank", "title": error.name, "status": status, "detail": detail}, status, {}
+        )
     kept = {name: value for name, value in error.get_headers() if name.lower() in ("allow", "retry-after")}
     response.headers.update(kept)
     return _for_people(response, detail)

@@ -1,0 +1,99 @@
+"""The question on the Find page: its choices, what was chosen, what was wrong with it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from directory.errors import InvalidInputError
+from directory.index import Directory
+from directory.vocabulary import CLASSIFICATIONS, CRIME_AREAS
+from web.labels import LANGUAGES, SUBJECTS, crime_area
+from web.presentation import pick_name
+
+FIELDS = ("country", "crime_area", "location", "urgency", "access", "subject", "classification", "language")
+DEFAULTS: Mapping[str, str] = {
+    "crime_area": "other",
+    "urgency": "routine",
+    "access": "direct",
+    "subject": "police_information",
+    "classification": "UNCLASSIFIED",
+    "language": "",
+}
+_REFINING = ("access", "subject", "classification", "language")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A choice."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindForm:
+    """The form as it stands: ``values`` by field."""
+
+    values: Mapping[str, str]
+    countries: list[Option]
+    crime_areas: list[Option]
+    subjects: list[Option]
+    accesses: list[Option]
+    classifications: list[Option]
+    languages: list[Option]
+
+    @property
+    def refined(self) -> bool:
+        """Whether anything under "more" was chosen."""
+        return any(self.values[name] != DEFAULTS[name] for name in _REFINING)
+
+    @property
+    def asked(self) -> bool:
+        """Whether this is a question already."""
+        return bool(self.values.get("country"))
+
+    def fields(self) -> dict[str, object]:
+        """The question's fields; empty ones are left to their defaults."""
+        return {name: value for name, value in self.values.items() if value}
+
+
+def read_form(given: Mapping[str, str], directory: Directory, own: str) -> FindForm:
+    """The form with what was given; everything else at its default."""
+    values = {name: given.get(name, "").strip() or DEFAULTS.get(name, "") for name in FIELDS}
+    return FindForm(
+        values=values,
+        countries=_countries(directory, own),
+        crime_areas=_options(CRIME_AREAS, crime_area),
+        subjects=[Option(code, label) for code, label in SUBJECTS.items()],
+        accesses=[Option("direct", "Direct"), Option("indirect", "Indirect: they must ask others first")],
+        classifications=[Option(level, level.capitalize()) for level in CLASSIFICATIONS],
+        languages=[Option("", "Mine"), *(Option(code, name) for code, name in sorted(LANGUAGES.items(), key=_label))],
+    )
+
+
+def faults_by_field(error: InvalidInputError) -> dict[str, str]:
+    """What was wrong, by field; whatever belongs to no field of the form is ``other``."""
+    faults: dict[str, str] = {}
+    for fault in error.faults:
+        name = fault.place.strip("/").partition("/")[0]
+        key = name if name in FIELDS else "other"
+        faults[key] = f"{fault.expected[:1].upper()}{fault.expected[1:]}"
+    return faults
+
+
+def _countries(directory: Directory, own: str) -> list[Option]:
+    """Every other participant by its English name; the status note of a name stands with it wherever it is shown."""
+    found = [
+        Option(code, f"{pick_name(participant.names, code)[0].text}{'*' if code == 'XK' else ''}")
+        for code, participant in directory.participants.items()
+        if code != own
+    ]
+    return sorted(found, key=lambda option: (directory.participants[option.value].is_organisation, option.label))
+
+
+def _options(codes: Iterable[str], label: Callable[[str], str]) -> list[Option]:
+
+    return sorted((Option(code, label(code)) for code in codes), key=lambda option: option.label)
+
+
+def _label(item: tuple[str, str]) -> str:
+    return item[1]
