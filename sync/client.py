@@ -6,6 +6,7 @@ one that was checked.
 """
 
 import http.client
+import threading
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -73,11 +74,16 @@ class HttpTransport:
     ) -> None:
         self._insecure_urls = insecure_urls
         self._resolve = resolve
+        self._stopping = threading.Event()
         self._adapter = _PinnedAdapter(ca_file or certifi.where())
 
     def close(self) -> None:
         """Close every connection."""
         self._adapter.close()
+
+    def stop(self) -> None:
+        """Give up every exchange under way within a moment, and refuse new ones (StoppedError)."""
+        self._stopping.set()
 
     def get(
         self,
@@ -123,7 +129,7 @@ class HttpTransport:
             resolve=self._resolve,
             seconds=request.seconds,
         )
-        with carrying_out(Exchange(destination, deadline, request.max_bytes)) as exchange:
+        with carrying_out(Exchange(destination, deadline, request.max_bytes, self._stopping)) as exchange:
             try:
                 return self._send(request, exchange)
             except _FAILURES as error:

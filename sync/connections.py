@@ -5,22 +5,28 @@ a thread for ever. Here each read of a socket waits for what is left of the whol
 The exchange under way is known by a context variable: one thread carries out one exchange at a time.
 """
 
+import errno
+import os
+import select
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from sync.addresses import Destination
-from sync.errors import PeerResponseError, PeerUnreachableError
+from sync.errors import PeerResponseError, PeerUnreachableError, StoppedError
 
 HEADER_BYTES = 64 * 1024
 """What an answer may have beside its body."""
+_SLICE = 0.25
+"""Longest uninterrupted wait, in seconds: so soon does an exchange end when the process is asked to stop."""
 
 
 @dataclass(slots=True)
@@ -30,11 +36,14 @@ class Exchange:
     destination: Destination
     deadline: float
     max_bytes: int
+    stopping: threading.Event = field(default_factory=threading.Event)
     received: int = 0
     sent: int = 0
 
     def remaining(self) -> float:
-        """Seconds left; raises PeerUnreachableError (``timeout``) when there are none."""
+        """Seconds left; raises PeerUnreachableError (``timeout``) when there are none, StoppedError on stopping."""
+        if self.stopping.is_set():
+            raise StoppedError("this node is stopping")
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise PeerUnreachableError("timeout", f"{self.destination.host} did not finish its answer in time")
@@ -66,14 +75,14 @@ class ClockedSocket(socket.socket):
     def recv_into(self, buffer: memoryview, nbytes: int = 0, flags: int = 0) -> int:  # type: ignore[override]
         """Read what is there, within what is left of the exchange."""
         exchange = _CURRENT.get()
-        self.settimeout(exchange.remaining())
-        try:
-            received = super().recv_into(buffer, nbytes, flags)
-        except TimeoutError:
-            exchange.remaining()
-            raise
-        exchange.count(received)
-        return received
+        while True:
+            self.settimeout(min(exchange.remaining(), _SLICE))
+            try:
+                received = super().recv_into(buffer, nbytes, flags)
+            except TimeoutError:
+                continue
+            exchange.count(received)
+            return received
 
     def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
         """Write all of ``data`` within what is left of the exchange."""
@@ -89,14 +98,14 @@ class ClockedTLSSocket(ssl.SSLSocket):
     def recv_into(self, buffer: memoryview, nbytes: int | None = None, flags: int = 0) -> int:  # type: ignore[override]
         """Read what is there, within what is left of the exchange."""
         exchange = _CURRENT.get()
-        self.settimeout(exchange.remaining())
-        try:
-            received = super().recv_into(buffer, nbytes, flags)
-        except TimeoutError:
-            exchange.remaining()
-            raise
-        exchange.count(received)
-        return received
+        while True:
+            self.settimeout(min(exchange.remaining(), _SLICE))
+            try:
+                received = super().recv_into(buffer, nbytes, flags)
+            except TimeoutError:
+                continue
+            exchange.count(received)
+            return received
 
     def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
         """Write all of ``data`` within what is left of the exchange."""
@@ -125,16 +134,34 @@ def _dial() -> ClockedSocket:
         connection = ClockedSocket(family, socket.SOCK_STREAM)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(exchange.remaining() / (len(addresses) - position))
-            connection.connect((address, exchange.destination.port))
-            connection.settimeout(exchange.remaining())
+            _connect(connection, address, exchange, exchange.remaining() / (len(addresses) - position))
         except OSError as error:
             connection.close()
             last = error
+        except BaseException:
+            connection.close()
+            raise
         else:
             return connection
     exchange.remaining()
     raise PeerUnreachableError("unreachable", f"no connection to {exchange.destination.host} ({last})")
+
+
+def _connect(connection: socket.socket, address: str, exchange: Exchange, seconds: float) -> None:
+    """Connect within ``seconds``, looking up in between whether the exchange still goes on; OSError otherwise."""
+    ends = time.monotonic() + seconds
+    connection.setblocking(False)
+    code = connection.connect_ex((address, exchange.destination.port))
+    if code == errno.EINPROGRESS:
+        poll = select.poll()
+        poll.register(connection, select.POLLOUT)
+        while not poll.poll(1000 * min(exchange.remaining(), _SLICE)):
+            if time.monotonic() >= ends:
+                raise TimeoutError(f"{address} did not take the connection in time")
+        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+    connection.settimeout(exchange.remaining())
 
 
 class PinnedHTTPConnection(HTTPConnection):

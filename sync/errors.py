@@ -53,3 +53,10 @@ class RunLimitError(SyncError):
 
     def __init__(self, detail: str) -> None:
         super().__init__("too_large", detail)
+
+
+class StoppedError(SyncError):
+    """This process was asked to stop: what was under way is given up and done again at the next start."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("unreachable", detail)

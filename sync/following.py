@@ -9,13 +9,14 @@
 5. Everything of one checkpoint is applied in one transaction that begins with a compare-and-swap of the head.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from directory.database import reading
 from federation.checkpoint import Checkpoint, compare_checkpoint, read_checkpoint, verify_checkpoint
+from federation.entries import PAGE, Entry
 from federation.errors import ConcurrentAppendError, EntryError, FederationError, LogIntegrityError, TokenError
 from federation.head import Head
 from federation.log import append_entries, create_log, load_head, mark_disputed, touch_head
@@ -246,13 +247,20 @@ class Follower:
         append_entries(
             session,
             head,
-            read_spooled(spool),
+            self._going_on(read_spooled(spool)),
             log.frontier,
             log.offered,
             self._run.now,
             from_origin=offer.from_origin,
         )
         self._record(session, source, offer)
+
+    def _going_on(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """The entries; a process that is asked to stop gives up the transaction."""
+        for number, entry in enumerate(entries):
+            if number % PAGE == 0:
+                self._run.check_going_on()
+            yield entry
 
     def _record(self, session: Session, source: Source, offer: _Offer) -> None:
         record_success(session, self._participant, source.entity_id, self._run.now, offer.origin_failure)

@@ -1,6 +1,7 @@
 """The node as the jobs of this package see it: what it is, where it stores, how it reaches others."""
 
 import datetime as dt
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class NodeSettings:
     """When the nightly pull starts (UTC); the node's own minute lies within the hour after it."""
     spool: Path | None = None
     """Where pages of a run that reached its limit wait for the next; without it they are dropped."""
+    rota_history: dt.timedelta = dt.timedelta(days=396)
+    """How long superseded versions of own rotas are kept (13 months; directory.md, section 3)."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -35,6 +38,13 @@ class Node:
     transport: PeerTransport
     settings: NodeSettings = field(default_factory=NodeSettings)
     anchor_identity: AnchorIdentity | None = None
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the process is asked to stop."""
+
+    def stop(self) -> None:
+        """Give up work under way: it raises StoppedError within a moment, and nothing half done stays."""
+        self.stopping.set()
+        self.transport.stop()
 
     @property
     def participant(self) -> str:

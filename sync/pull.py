@@ -17,7 +17,7 @@ from directory.database import reading
 from federation.errors import FederationError, TokenError, TrustError
 from federation.log import load_head
 from federation.participants import TrustedNode, load_participant, load_participants
-from sync.errors import LeaseLostError, StorageError, SyncError
+from sync.errors import LeaseLostError, StoppedError, StorageError, SyncError
 from sync.following import Followed, Follower
 from sync.lease import Fence, check_epoch
 from sync.node import Node
@@ -157,7 +157,7 @@ def _codes(run: Run) -> list[str]:
 def _failed(run: Run, code: str, error: FederationError | SyncError, traffic: Traffic) -> PullResult:
     """The result of a failure, recorded so that it is shown and tried again; what was held is unchanged."""
     _LOG.warning("pull of %s failed: %s", code, error)
-    if not isinstance(error, LeaseLostError):
+    if not isinstance(error, (LeaseLostError, StoppedError)):
         _record(run, code, error)
     with reading(run.node.engine) as session:
         head = load_head(session, code)

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from sync.errors import StoppedError
 from sync.lease import Fence
 from sync.node import Node
 
@@ -23,6 +24,11 @@ class Run:
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self.started
+
+    def check_going_on(self) -> None:
+        """Raise StoppedError where the process was asked to stop."""
+        if self.node.stopping.is_set():
+            raise StoppedError("this node is stopping")
 
     def instant(self) -> dt.datetime:
         """``now`` and what passed since: for statements that this node signs during a long run."""

@@ -78,6 +78,7 @@ class Source:
         )
 
     def _ask(self, url: str, accept: str, max_bytes: int, seconds: float, bearer: str | None) -> Response:
+        self._run.check_going_on()
         self._traffic.count_request()
         response = self._run.node.transport.get(
             url,

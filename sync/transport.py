@@ -100,6 +100,10 @@ class PeerTransport(Protocol):
         """Send ``body``; where ``accept`` is None the answer's content type does not matter."""
         ...
 
+    def stop(self) -> None:
+        """Give up every exchange under way within a moment, and refuse new ones (StoppedError)."""
+        ...
+
 
 def check_status(response: Response, *expected: int) -> Response:
     """Give ``response`` back where its status is one of ``expected``.

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 def make_certificate(
     folder: Path, host: str = "127.0.0.1", *, start: int = -1, days: int = 2, name: str = "cert"
 ) -> tuple[Path, ssl.SSLContext]:
-    """A self-signed certificate for ``host``, valid from ``start`` days from today; its file, and a server's context."""
+    """A self-signed certificate for ``host``, valid from ``start`` days from today, and a server's context."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     begins = dt.datetime.now(dt.UTC) + dt.timedelta(days=start)

@@ -3,6 +3,7 @@
 import gzip
 import os
 import resource
+import socket
 import ssl
 import time
 import tracemalloc
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sync.client import HttpTransport
-from sync.errors import InsecureUrlError, PeerResponseError, PeerUnreachableError, SyncError
+from sync.errors import InsecureUrlError, PeerResponseError, PeerUnreachableError, StoppedError, SyncError
 from sync.transport import JWT, Response
 from tests.simulators.certificates import make_certificate
 from tests.simulators.raw_server import RawServer, http_answer
@@ -291,15 +292,46 @@ def test_refused_answer_does_not_leak_into_the_next(transport: HttpTransport) ->
         assert get(transport, server.url).body == b"token"
 
 
+def test_stopping_ends_an_exchange_under_way_and_refuses_new_ones() -> None:
+    client = HttpTransport(insecure_urls=True)
+
+    def stop_then_be_silent(server: RawServer, request: bytes) -> Iterator[bytes]:
+        client.stop()
+        yield from server.silence()
+
+    with RawServer(stop_then_be_silent) as server:
+        before = time.monotonic()
+        for _ in range(2):
+            with pytest.raises(StoppedError):
+                get(client, server.url, seconds=60)
+        assert time.monotonic() - before < 5
+        assert len(server.requests) == 1
+    client.close()
+
+
+def test_address_that_takes_no_connection_ends_at_the_wall_clock() -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    port = listener.getsockname()[1]
+    waiting = [socket.create_connection(("127.0.0.1", port))]  # fills the queue of a server that accepts nobody
+    client = HttpTransport(insecure_urls=True)
+    for _ in range(3):
+        with pytest.raises(PeerUnreachableError) as refusal:
+            get(client, f"http://127.0.0.1:{port}", seconds=0.4)
+        assert refusal.value.code == "timeout"
+    for connection in (*waiting, listener):
+        connection.close()
+    client.close()
+
+
 class TestTls:
     """TLS proves the name; there is no falling back (abuse.md T10)."""
 
-    def fetch(self, file: Path, url: str, addresses: list[str] | None = None) -> Response:
+    def fetch(self, file: Path, url: str, addresses: list[str] | None = None, seconds: float = 10) -> Response:
         client = HttpTransport(
             insecure_urls=True, ca_file=str(file), resolve=lambda host, port: addresses or ["127.0.0.1"]
         )
         try:
-            return get(client, url, seconds=10)
+            return get(client, url, seconds=seconds)
         finally:
             client.close()
 
@@ -342,9 +374,9 @@ class TestTls:
 
     def test_old_tls_version(self, tmp_path: Path) -> None:
         file, context = make_certificate(tmp_path)
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="TLSv1"):
             context.minimum_version = ssl.TLSVersion.TLSv1
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="TLSv1"):
             context.maximum_version = ssl.TLSVersion.TLSv1_1
         with RawServer(OK, tls=context) as server:
             with pytest.raises(PeerUnreachableError):
@@ -354,7 +386,7 @@ class TestTls:
     def test_plain_http_server_behind_https(self, tmp_path: Path) -> None:
         file, _ = make_certificate(tmp_path)
         with RawServer(OK) as server, pytest.raises(PeerUnreachableError):
-            self.fetch(file, server.url.replace("http", "https"))
+            self.fetch(file, server.url.replace("http", "https"), seconds=0.3)
 
     def test_silent_handshake_ends_at_the_wall_clock(self, tmp_path: Path) -> None:
         file, _ = make_certificate(tmp_path)

@@ -1,0 +1,171 @@
+"""Telling peers at once what is new here: the own configuration and checkpoint (protocol.md, section 7).
+
+A peer gets at most one push per second and only ever the newest statement, so many changes in a row cost one. What it
+did not take is sent again with growing pauses until it answers ``202``: a removed key dies everywhere. The
+configuration goes before the checkpoint, which its keys may be needed for.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from federation.log import load_head
+from federation.participants import TrustedNode, load_configuration, load_participants
+from sync.errors import StoppedError, SyncError
+from sync.node import Node
+from sync.storing import put_row
+from sync.tables import PushedRow
+from sync.transport import ENTITY_STATEMENT, JWT, check_status
+
+FIRST_PAUSE = dt.timedelta(seconds=1)
+LONGEST_PAUSE = dt.timedelta(minutes=10)
+_ANSWER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement of this node that its peers should have."""
+
+    kind: str
+    """``configuration`` or ``checkpoint``."""
+    token: str
+    issued_at: dt.datetime
+
+    @property
+    def digest(self) -> bytes:
+        """What tells this statement from an earlier one."""
+        return hashlib.sha256(self.token.encode("ascii")).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of the last push of one kind to one peer."""
+
+    digest: bytes
+    failures: int
+    retry_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One peer and the statements that it lacks, in order."""
+
+    peer: TrustedNode
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Whether a peer took a statement."""
+
+    participant: str
+    statement: Statement
+    failure: str | None
+
+
+def pause(failures: int) -> dt.timedelta:
+    """How long to wait after so many failures in a row: a second, doubled each time, up to ten minutes."""
+    return min(FIRST_PAUSE * (1 << min(max(failures - 1, 0), 20)), LONGEST_PAUSE)
+
+
+def load_statements(session: Session, participant: str) -> tuple[Statement, ...]:
+    """This node's own newest statements, the configuration first."""
+    configuration, head = load_configuration(session, participant), load_head(session, participant)
+    found = []
+    if configuration is not None:
+        found.append(Statement("configuration", configuration.token, configuration.issued_at))
+    if head is not None and head.checkpoint is not None and head.issued_at is not None:
+        found.append(Statement("checkpoint", head.checkpoint, head.issued_at))
+    return tuple(found)
+
+
+def load_peers(session: Session, now: dt.datetime) -> list[TrustedNode]:
+    """Every other node that is trusted now."""
+    return [node for node in load_participants(session) if node.trust != "own" and node.is_trusted(now)]
+
+
+def load_pushed(session: Session) -> dict[tuple[str, str], Pushed]:
+    """What was pushed, by participant and kind."""
+    rows = session.execute(sa.select(PushedRow)).scalars()
+    return {(row.participant, row.kind): Pushed(row.digest, row.failures, row.retry_at) for row in rows}
+
+
+def plan_pushes(
+    peers: Iterable[TrustedNode],
+    statements: Sequence[Statement],
+    pushed: Mapping[tuple[str, str], Pushed],
+    now: dt.datetime,
+) -> tuple[list[Push], dt.datetime | None]:
+    """The pushes that are due, and when the next one is, of those that wait after a failure."""
+    due: list[Push] = []
+    waiting: list[dt.datetime] = []
+    for peer in peers:
+        lacking = []
+        for statement in statements:
+            last = pushed.get((peer.participant, statement.kind))
+            if last is not None and last.retry_at is not None and last.retry_at > now:
+                waiting.append(last.retry_at)
+            elif last is None or last.failures or last.digest != statement.digest:
+                lacking.append(statement)
+        if lacking:
+            due.append(Push(peer, tuple(lacking)))
+    return due, min(waiting, default=None)
+
+
+def send_push(node: Node, push: Push) -> list[Outcome]:
+    """Post the statements to the peer; after one that it did not take, the rest waits with it.
+
+    Raises StoppedError when the process stops.
+    """
+    outcomes: list[Outcome] = []
+    failure: str | None = None
+    for statement in push.statements:
+        if failure is None:
+            failure = _post(node, push.peer, statement)
+        outcomes.append(Outcome(push.peer.participant, statement, failure))
+    return outcomes
+
+
+def _post(node: Node, peer: TrustedNode, statement: Statement) -> str | None:
+    """Why the peer did not take the statement; None where it did."""
+    configuration = peer.configuration
+    default = f"{peer.entity_id}/federation/v1/checkpoints"
+    try:
+        response = node.transport.post(
+            default if configuration is None else configuration.checkpoints_url,
+            statement.token.encode("ascii"),
+            content_type=JWT if statement.kind == "checkpoint" else ENTITY_STATEMENT,
+            accept=None,
+            max_bytes=_ANSWER_BYTES,
+            seconds=node.limits.token_seconds,
+            allowed_networks=peer.allowed_networks,
+        )
+        check_status(response, 202)
+    except StoppedError:
+        raise
+    except SyncError as error:
+        return str(error)
+    return None
+
+
+def record_outcomes(session: Session, outcomes: Iterable[Outcome], now: dt.datetime) -> None:
+    """Remember what was taken, and when to try the rest again."""
+    pushed = load_pushed(session)
+    for outcome in outcomes:
+        last = pushed.get((outcome.participant, outcome.statement.kind))
+        failures = 0 if outcome.failure is None else 1 + (last.failures if last else 0)
+        put_row(
+            session,
+            PushedRow,
+            {"participant": outcome.participant, "kind": outcome.statement.kind},
+            {
+                "issued_at": outcome.statement.issued_at,
+                "digest": outcome.statement.digest,
+                "failures": failures,
+                "retry_at": now + pause(failures) if failures else None,
+            },
+        )
