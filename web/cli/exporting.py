@@ -13,7 +13,7 @@ from directory.document import export_document
 from directory.store import load_records
 from web.cli.databases import opened_database
 from web.cli.failure import CommandError
-from web.cli.output import print_json
+from web.cli.output import json_option, print_json
 
 _LATER = ("xlsx", "vcf", "ics", "cards")
 _COLUMNS = ("kind", "level", "agency", "parent", "hours", "timezone", "area", "crime_areas", "channels", "languages")
@@ -26,9 +26,12 @@ _FORMULA = ("=", "@", "-", "\t", "\r")
 @click.option(
     "--format", "form", type=click.Choice(["json", "csv", *_LATER]), default="json", show_default=True, help="Format."
 )
+@json_option
 @click.pass_obj
-def export(data: Path, code: str | None, form: str) -> None:
+def export(data: Path, code: str | None, form: str, as_json: bool) -> None:
     """Write the directory of CODE (any participant held; by default the node's own) to standard output."""
+    if as_json and form != "json":
+        raise click.UsageError(f"--json and --format {form} contradict each other")
     if form in _LATER:
         raise CommandError("bad_request", f"this version exports json and csv; {form} is not written yet")
     with opened_database(data) as (config, engine), reading(engine) as session:
