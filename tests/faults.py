@@ -10,7 +10,8 @@ def faults_of(action: Callable[[], object]) -> list[Fault]:
     try:
         action()
     except InvalidInputError as error:
-        assert error.faults, "a refusal without a fault says nothing"
+        if not error.faults:
+            raise AssertionError("a refusal without a fault says nothing") from error
         return [*error.faults]
     return []
 

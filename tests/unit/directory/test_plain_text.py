@@ -151,6 +151,15 @@ def test_depth_is_bounded_however_deep_it_is() -> None:
         data = data["a"].pop()
 
 
+def test_nesting_to_the_bound_is_allowed_and_one_more_is_not() -> None:
+    value: list[Any] = []
+    for _ in range(MAX_DEPTH - 1):
+        value = [value]
+    assert _faults({"a": value}) == []
+    assert measure({"a": [value]})[1] is False
+    assert _faults({"a": [value]}) == ["/a" + "/0" * MAX_DEPTH]
+
+
 def test_a_null_in_the_open_is_harmless_and_a_hidden_one_is_looked_at() -> None:
     assert measure({"parent": None, "to": None})[1] is True
     assert measure({"list": [None]})[1] is False
