@@ -12,7 +12,7 @@ from web.extensions import db
 from web.held import held
 from web.replies import bytes_tag, conditional
 
-blueprint = Blueprint("federation", __name__)
+blueprint = Blueprint("nodes", __name__)
 LARGEST_STATEMENT = 64 * 1024
 _LARGEST_START = 2**53
 

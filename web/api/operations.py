@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from flask_smorest import Blueprint
-from marshmallow import Schema
+from marshmallow import RAISE, Schema
 
 from web.api.schemas import ProblemSchema
 from web.authentication import admit_program
@@ -64,7 +64,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # untyped library
         def serve(view: View) -> View:
             served: Any = view
             if query is not None:
-                served = self.arguments(query, location="query", error_status_code=400)(served)
+                served = self.arguments(query, location="query", unknown=RAISE, error_status_code=400)(served)
             served = self.doc(**documented)(served)
             tags = None if tag is None else [tag]
             self.add_url_rule(

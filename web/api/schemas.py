@@ -6,7 +6,7 @@ Replies are not dumped through them: what is answered is made by the rules below
 import datetime as dt
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from directory.freshness import STATES
 from directory.instants import parse_instant
@@ -32,16 +32,7 @@ class Instant(fields.Field[dt.datetime]):
             raise ValidationError(str(error)) from error
 
 
-class StrictSchema(Schema):
-    """Parameters: a name that nobody knows is a mistake and is said to be one."""
-
-    class Meta:
-        """Refuse unknown names."""
-
-        unknown = RAISE
-
-
-class PageQuery(StrictSchema):
+class PageQuery(Schema):
     """Which page of a list."""
 
     participant = fields.String(validate=PARTICIPANT_FORM, metadata=_note("of this participant alone", "RS"))
@@ -51,28 +42,28 @@ class PageQuery(StrictSchema):
     cursor = fields.String(load_default=None, metadata=_note("`next` of the page before"))
 
 
-class SearchQuery(StrictSchema):
+class SearchQuery(Schema):
     """What was typed."""
 
     q = fields.String(required=True, validate=validate.Length(1, 120), metadata=_note("text as typed", "Preševo"))
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100), metadata=_note("hits at most"))
 
 
-class OnDutyQuery(StrictSchema):
+class OnDutyQuery(Schema):
     """Whose duty, and when."""
 
     unit = fields.String(required=True, metadata=_note("a unit's reference", REFERENCE_EXAMPLE))
     at = Instant(load_default=None, metadata=_note("when; default now", INSTANT_EXAMPLE))
 
 
-class WindowQuery(StrictSchema):
+class WindowQuery(Schema):
     """A window of time, half-open."""
 
     start = Instant(load_default=None, data_key="from", metadata=_note("default now", INSTANT_EXAMPLE))
     end = Instant(load_default=None, data_key="to", metadata=_note("default 90 days later", INSTANT_EXAMPLE))
 
 
-class ChangesQuery(StrictSchema):
+class ChangesQuery(Schema):
     """Where in which log."""
 
     participant = fields.String(
@@ -84,7 +75,7 @@ class ChangesQuery(StrictSchema):
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 256), metadata=_note("entries at most"))
 
 
-class CalendarQuery(StrictSchema):
+class CalendarQuery(Schema):
     """The secret of a calendar address."""
 
     key = fields.String(required=True, metadata=_note("given by /rotas/{code}/{id}/calendar"))
