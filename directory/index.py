@@ -337,17 +337,19 @@ class Directory:
 
     def search(self, text: str, limit: int = 20) -> list[Found]:
         """Return units, agencies and places that a text as typed may mean, best match first."""
-        return [self._found(hit.key) for hit in self._search.find(text, limit)]
+        found = (self._found(hit.key) for hit in self._search.find(text, limit))
+        return [each for each in found if each is not None]
 
-    def _found(self, key: str) -> Found:
+    def _found(self, key: str) -> Found | None:
+        """Return what a hit stands for; None for what another thread is taking out."""
         if key in CROSSINGS:
             names = {tag: name for side in CROSSINGS[key].names.values() for tag, name in side.items()}
             return Found("place", key, names, None)
         unit = self._units.get(key)
         if unit is not None:
             return Found("unit", key, unit.names, unit.participant)
-        agency = self._agencies[key]
-        return Found("agency", key, agency.names, agency.participant)
+        agency = self._agencies.get(key)
+        return Found("agency", key, agency.names, agency.participant) if agency else None
 
     def resolve_location(self, text: str, between: Sequence[str] = ()) -> str:
         """Return what a location means (directory.places)."""

@@ -36,7 +36,7 @@ def resolve_location(text: str, between: Sequence[str] = ()) -> str:
 
 
 def _resolve_name(wanted: str, between: Sequence[str]) -> str:
-    found = _nearest_to_question(_crossings_by_name().get(fold(wanted), ()), between)
+    found = nearest_to_question(_crossings_by_name().get(fold(wanted), ()), between)
     if len(found) == 1:
         return found[0]
     if found:
@@ -55,7 +55,7 @@ def _did_you_mean(wanted: str) -> str:
     return f" (did you mean {', '.join(titles[:3])}?)" if titles else ""
 
 
-def _nearest_to_question(found: Iterable[str], between: Sequence[str]) -> list[str]:
+def nearest_to_question(found: Iterable[str], between: Sequence[str]) -> list[str]:
     """Keep those between both countries if there are any, else those of the requested one, else all."""
     everywhere = sorted(found)
     for countries in (set(between), set(between[-1:])):
