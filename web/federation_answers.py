@@ -16,6 +16,7 @@ from federation.read_tokens import check_may_read_entries, load_reader_keys, ver
 from federation.statements import make_anchor_configuration
 from web.errors import ReadTokenError, UnauthenticatedError
 from web.held import Held
+from web.node import read_anchor
 
 _GZIP_LEVEL = 6
 
@@ -77,7 +78,8 @@ def anchor_statement(session: Session, here: Held, subject: str, now: dt.datetim
 
 
 def _anchor(here: Held) -> AnchorIdentity:
-    anchor = here.node.anchor_identity
+    # the operator may have made this node an anchor since it was started
+    anchor = here.node.anchor_identity or read_anchor(here.config)
     if anchor is None:
         raise NotHeldError("this node is no anchor")
     return anchor

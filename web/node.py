@@ -26,11 +26,11 @@ def open_node(config: Config, engine: sa.Engine | None = None) -> Node:
             nightly=config.nightly,
             spool=config.spool_dir,
         ),
-        anchor_identity=_anchor(config),
+        anchor_identity=read_anchor(config),
     )
 
 
-def _anchor(config: Config) -> AnchorIdentity | None:
+def read_anchor(config: Config) -> AnchorIdentity | None:
     """The anchor that this node runs beside itself, if the operator made it one."""
     if not (config.anchor_dir / ANCHOR_FILE).exists():
         return None

@@ -139,6 +139,8 @@ class WorkerProcess:
 
 def _load_app(data: Path, parent: int) -> Flask:
     """The application of one web worker, made in that process."""
+    # a terminal's Ctrl-C reaches every process at once; a web worker that also heard it would miss its orderly stop
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     end_with_parent(parent)
     return create_app(load_config(data))
 
