@@ -48,10 +48,11 @@ def _copy(connection: sa.Connection, table: sa.TableClause, rows: Sequence[Mappi
     columns = [sa.Column(column.name, column.type) for column in table.columns]
     incoming = sa.Table(f"incoming_{table.name}", sa.MetaData(), *columns, prefixes=["TEMPORARY"])
     incoming.create(connection)
-    names = incoming.columns.keys()
-    quoted = ", ".join(f'"{name}"' for name in names)
+    quoted = ", ".join(f'"{column.name}"' for column in columns)
+    # A stream goes past the types of the columns, which refuse what must not be stored: they are asked here.
+    writers = [(column.name, column.type.bind_processor(connection.dialect)) for column in columns]
     copy = f"COPY {incoming.name} ({quoted}) FROM STDIN"
     with closing(connection.connection.cursor()) as cursor, cursor.copy(copy) as stream:
         for row in rows:
-            stream.write_row([row[name] for name in names])
+            stream.write_row([write(row[name]) if write else row[name] for name, write in writers])
     return incoming
