@@ -214,14 +214,19 @@ class _Reader:
         except InvalidInputError as error:
             for fault in error.faults:
                 self._refuse(place, Fault("/id", slug, fault.expected) if fault.place == "/id" else fault)
-            return
-        self._records.setdefault(record, valid)
-        self._warnings += [f"{record}: {warning}" for warning in warnings_for(type_, valid)]
-        if type_ == "member" and looks_like_name(str(slug)):
-            self._warnings.append(f"{record}: {_NAME_WARNING}")
+        else:
+            self._records.setdefault(record, valid)
+            self._warnings += [f"{record}: {warning}" for warning in _warnings(record, valid)]
 
     def _refuse(self, place: str, fault: Fault) -> None:
         self._faults.append(Fault(place + fault.place, fault.found, fault.expected))
+
+
+def _warnings(record: str, data: Mapping[str, Any]) -> Iterator[str]:
+    type_, _, slug = record.partition("/")
+    yield from warnings_for(type_, data)
+    if type_ == "member" and looks_like_name(slug):
+        yield _NAME_WARNING
 
 
 def looks_like_name(slug: str) -> bool:

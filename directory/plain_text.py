@@ -9,6 +9,7 @@ import functools
 import re
 import unicodedata
 from collections.abc import Container, Iterator, Mapping
+from typing import cast
 
 import orjson
 
@@ -29,6 +30,8 @@ _FORBIDDEN = re.compile(f"[{_INVISIBLE}]")
 _FORBIDDEN_IN_LINE = re.compile(f"[{_INVISIBLE}{_LINE_BREAKS}]")
 _JSON_OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "ARABIC", "HEBREW", "GEORGIAN")
+_Part = tuple[str, object, bool, int]
+"""Place, value, whether line breaks are refused there, depth."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -62,42 +65,49 @@ def value_faults(data: Mapping[str, object], one_line: Container[str]) -> Iterat
 
     ``one_line`` holds the members of the record below which line breaks are refused as well.
     """
-    stack: list[tuple[str, object, bool, int]] = [("", data, False, 0)]
+    stack: list[_Part] = [("", data, False, 0)]
     while stack:
-        place, value, line, depth = stack.pop()
+        part = stack.pop()
+        place, value, line, depth = part
         if depth > MAX_DEPTH:
             yield Fault(place, "...", f"expected at most {MAX_DEPTH} levels")
-        elif isinstance(value, Mapping):
-            for key, item in reversed([*value.items()]):
-                in_line = line or (depth == 0 and key in one_line)
-                stack.append((f"{place}/{escape(key)}", item, in_line, depth + 1))
-                if fault := _name_fault(place, key):
-                    yield fault
-        elif isinstance(value, list):
-            stack.extend((f"{place}/{number}", item, line, depth + 1) for number, item in reversed([*enumerate(value)]))
+        elif isinstance(value, Mapping | list):
+            if isinstance(value, Mapping):
+                yield from _name_faults(place, value)
+            stack.extend(reversed([*_parts_within(part, one_line)]))
         elif fault := _scalar_fault(place, value, line):
             yield fault
 
 
-def _name_fault(place: str, key: object) -> Fault | None:
-    if not isinstance(key, str):
-        return Fault(place, key, "expected text as the name of each member")
-    character = forbidden_character(key)
-    return Fault(place, key, f"expected names of members without the character {character}") if character else None
+def _parts_within(part: _Part, one_line: Container[str]) -> Iterator[_Part]:
+    place, value, line, depth = part
+    members = value.items() if isinstance(value, Mapping) else enumerate(cast("list[object]", value))
+    for key, item in members:
+        yield f"{place}/{escape(key)}", item, line or (depth == 0 and key in one_line), depth + 1
+
+
+def _name_faults(place: str, value: Mapping[object, object]) -> Iterator[Fault]:
+    for key in value:
+        if not isinstance(key, str):
+            yield Fault(place, key, "expected text as the name of each member")
+        elif character := forbidden_character(key):
+            yield Fault(place, key, f"expected names of members without the character {character}")
 
 
 def _scalar_fault(place: str, value: object, one_line: bool) -> Fault | None:
+    if value is None or isinstance(value, bool):
+        return None
     if isinstance(value, str):
         character = forbidden_character(value, one_line=one_line)
         return Fault(place, value, f"expected text without the character {character}") if character else None
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+    if isinstance(value, int | float):
+        # The comparison is false for NaN as well.
         fits = abs(value) <= LARGEST_INTEGER
-        return None if fits else Fault(place, "...", "expected an integer below 2^53")
-    if isinstance(value, float):
-        finite = abs(value) <= LARGEST_INTEGER  # false for NaN as well
-        return None if finite else Fault(place, str(value), "expected a finite number below 2^53")
+        return (
+            None
+            if fits
+            else Fault(place, f"a number of type {type(value).__name__}", "expected a finite number below 2^53")
+        )
     return Fault(place, type(value).__name__, "expected a JSON value")
 
 

@@ -237,13 +237,18 @@ def _participant_faults(slug: str, data: Mapping[str, Any], participant: str) ->
     if len(stated) != 1:
         yield Fault("", stated, "expected either a country or an organisation")
         return
-    code = data[stated[0]]
-    if stated == ["country"] and not (isinstance(code, str) and code in COUNTRIES):
-        yield Fault("/country", code, "expected a country (ISO 3166-1 or XK)")
-    elif stated == ["organisation"] and not (isinstance(code, str) and ORGANISATION_CODE.match(code)):
-        yield Fault("/organisation", code, "expected 3 to 12 characters of A-Z and 0-9 that start with a letter")
-    elif code != participant:
-        yield Fault(f"/{stated[0]}", code, f"expected the participant's own code, {participant}")
+    [key] = stated
+    expected = _code_complaint(key, data[key], participant)
+    if expected is not None:
+        yield Fault(f"/{key}", data[key], expected)
+
+
+def _code_complaint(key: str, code: object, participant: str) -> str | None:
+    if key == "country" and (not isinstance(code, str) or code not in COUNTRIES):
+        return "expected a country (ISO 3166-1 or XK)"
+    if key == "organisation" and (not isinstance(code, str) or not ORGANISATION_CODE.match(code)):
+        return "expected 3 to 12 characters of A-Z and 0-9 that start with a letter"
+    return None if code == participant else f"expected the participant's own code, {participant}"
 
 
 def _content_faults(type_: str, data: Mapping[str, Any]) -> Iterator[Fault]:

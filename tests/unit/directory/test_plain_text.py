@@ -114,9 +114,9 @@ def test_tricks_are_found_wherever_they_stand(text: str, character: str) -> None
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (2**53, "expected an integer below 2^53"),
-        (-(2**53), "expected an integer below 2^53"),
-        (10**400, "expected an integer below 2^53"),
+        (2**53, "expected a finite number below 2^53"),
+        (-(2**53), "expected a finite number below 2^53"),
+        (10**400, "expected a finite number below 2^53"),
         (math.nan, "expected a finite number below 2^53"),
         (math.inf, "expected a finite number below 2^53"),
         (-math.inf, "expected a finite number below 2^53"),
