@@ -16,7 +16,17 @@ from web.find_answer import Line, OnDuty, contact_lines, show_duty
 from web.find_results import Result, unit_result
 from web.held import Held
 from web.labels import CHANNELS, KINDS, language, spoken_number
-from web.presentation import Clocks, Moment, Name, Shown, named_unit, pick_name, show_freshness
+from web.presentation import (
+    Clocks,
+    Moment,
+    Name,
+    Shown,
+    country_name,
+    named_unit,
+    pick_name,
+    show_freshness,
+    status_note,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,7 @@ class ContactView:
     ref: str
     kind: str
     participant: str
+    note: str | None
     title: str
     lang: str
     also: Sequence[Name]
@@ -68,7 +79,8 @@ def show_contact(here: Held, code: str, slug: str, now: dt.datetime) -> ContactV
     return ContactView(
         ref=unit.ref,
         kind=KINDS[unit.kind],
-        participant=directory.participants[code].name,
+        participant=country_name(here, code),
+        note=status_note(here, code),
         title=named.title,
         lang=named.lang,
         also=named.also,
@@ -97,8 +109,8 @@ def show_agency(here: Held, code: str, slug: str) -> AgencyView:
         raise NotFoundError(f"the directory holds no agency {code}:agency/{slug}")
     first, others = pick_name(agency.names, slug)
     units = sorted(here.directory.units_of_agency(code, slug), key=lambda unit: unit.slug)
-    results = [unit_result(here.directory, unit) for unit in units]
-    return AgencyView(first.text, first.lang, others, here.directory.participants[code].name, results)
+    results = [unit_result(here, unit) for unit in units]
+    return AgencyView(first.text, first.lang, others, country_name(here, code), results)
 
 
 def _own_zone(here: Held, unit: Unit) -> ZoneInfo:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from directory.answers import Answer, Candidate, Rejected
 from directory.duty import Duty
 from directory.index import Directory
+from directory.places import crossing_title
 from directory.values import Unit
-from web.labels import CHANNELS, RULES, crime_area, language, spoken_number
-from web.presentation import Clocks, Moment, Named, Shown, named_unit, show_freshness
+from directory.vocabulary import CROSSINGS
+from web.held import Held
+from web.labels import CHANNELS, LANGUAGES, RULES, crime_area, language, spoken_number
+from web.presentation import Clocks, Moment, Named, Shown, country_name, named_unit, show_freshness
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,14 @@ class Line:
 
     label: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a contact stands where it does, and by which rule."""
+
+    text: str
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,7 @@ class CandidateCard:
     opens: Moment | None
     language: str
     freshness: Shown
-    reasons: Sequence[str]
+    reasons: Sequence[Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +86,13 @@ class AnswerView:
     notes: Sequence[str]
 
 
-def show_answer(answer: Answer, directory: Directory, now: dt.datetime) -> AnswerView:
+def show_answer(answer: Answer, here: Held, now: dt.datetime) -> AnswerView:
     """An answer in words, names and local times."""
-    query = answer.query
+    query, directory = answer.query, here.directory
     clocks = Clocks(directory.participants[query.country].zone, directory.participants[query.asker].zone, now)
     deadline = answer.deadline
     return AnswerView(
-        title=f"{directory.participants[query.asker].name} asks {directory.participants[query.country].name}",
+        title=f"{country_name(here, query.asker)} asks {country_name(here, query.country)}",
         question=_question(answer),
         candidates=[_card(candidate, directory, clocks) for candidate in answer.candidates],
         due=clocks.moment(deadline.due) if deadline else None,
@@ -113,7 +124,12 @@ def show_duty(duty: Duty, clocks: Clocks) -> OnDuty | None:
 def _question(answer: Answer) -> str:
     query = answer.query
     parts = [crime_area(query.crime_area), query.urgency, f"{query.access} access", query.classification.lower()]
-    return ", ".join(parts + ([f"at {query.location}"] if query.location else []))
+    return ", ".join(parts + ([f"at {_place(query.location)}"] if query.location else []))
+
+
+def _place(location: str) -> str:
+    crossing = CROSSINGS.get(location)
+    return location if crossing is None else crossing_title(crossing)
 
 
 def _due_rule(rule: str, profile: str) -> str:
@@ -140,8 +156,17 @@ def _card(candidate: Candidate, directory: Directory, clocks: Clocks) -> Candida
         opens=theirs.moment(opens) if opens else None,
         language=language(candidate.language),
         freshness=show_freshness(fresh.state, fresh.age_s, fresh.verification),
-        reasons=candidate.reasons,
+        reasons=[_reason(reason) for reason in candidate.reasons],
     )
+
+
+def _reason(text: str) -> Reason:
+    """A reason with its rule apart, so that the words come first."""
+    rule, found, words = text.partition(": ")
+    if not found or not rule.startswith("R"):
+        rule, words = "", text
+    first = words.partition(",")[0]  # a language code stays as it is
+    return Reason(words if first in LANGUAGES else f"{words[:1].upper()}{words[1:]}", rule)
 
 
 def _reach(unit: Unit, channel: str, phone: str | None) -> list[Line]:

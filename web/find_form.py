@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from directory.errors import InvalidInputError
-from directory.index import Directory
 from directory.vocabulary import CLASSIFICATIONS, CRIME_AREAS
+from web.held import Held
 from web.labels import LANGUAGES, SUBJECTS, crime_area
-from web.presentation import pick_name
+from web.presentation import country_name, status_note
 
 FIELDS = ("country", "crime_area", "location", "urgency", "access", "subject", "classification", "language")
 DEFAULTS: Mapping[str, str] = {
@@ -40,6 +40,8 @@ class FindForm:
     accesses: list[Option]
     classifications: list[Option]
     languages: list[Option]
+    note: str | None
+    """What the star at a name means."""
 
     @property
     def refined(self) -> bool:
@@ -56,17 +58,19 @@ class FindForm:
         return {name: value for name, value in self.values.items() if value}
 
 
-def read_form(given: Mapping[str, str], directory: Directory, own: str) -> FindForm:
+def read_form(given: Mapping[str, str], here: Held) -> FindForm:
     """The form with what was given; everything else at its default."""
     values = {name: given.get(name, "").strip() or DEFAULTS.get(name, "") for name in FIELDS}
+    countries = _countries(here)
     return FindForm(
         values=values,
-        countries=_countries(directory, own),
+        countries=countries,
         crime_areas=_options(CRIME_AREAS, crime_area),
         subjects=[Option(code, label) for code, label in SUBJECTS.items()],
         accesses=[Option("direct", "Direct"), Option("indirect", "Indirect: they must ask others first")],
         classifications=[Option(level, level.capitalize()) for level in CLASSIFICATIONS],
         languages=[Option("", "Mine"), *(Option(code, name) for code, name in sorted(LANGUAGES.items(), key=_label))],
+        note=status_note(here, *(option.value for option in countries)),
     )
 
 
@@ -80,14 +84,12 @@ def faults_by_field(error: InvalidInputError) -> dict[str, str]:
     return faults
 
 
-def _countries(directory: Directory, own: str) -> list[Option]:
-    """Every other participant by its English name; the status note of a name stands with it wherever it is shown."""
-    found = [
-        Option(code, f"{pick_name(participant.names, code)[0].text}{'*' if code == 'XK' else ''}")
-        for code, participant in directory.participants.items()
-        if code != own
-    ]
-    return sorted(found, key=lambda option: (directory.participants[option.value].is_organisation, option.label))
+def _countries(here: Held) -> list[Option]:
+    """Every other participant by its English name, organisations last."""
+    participants = here.directory.participants
+    codes = [code for code in participants if code != here.config.participant]
+    ordered = sorted(codes, key=lambda code: (participants[code].is_organisation, participants[code].name))
+    return [Option(code, country_name(here, code)) for code in ordered]
 
 
 def _options(codes: Iterable[str], label: Callable[[str], str]) -> list[Option]:

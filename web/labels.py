@@ -112,10 +112,8 @@ def words(code: str) -> str:
     return code.replace("_", " ").capitalize()
 
 
-def ago(seconds: int | None) -> str:
+def ago(seconds: int) -> str:
     """How long ago, roughly."""
-    if seconds is None:
-        return "never checked"
     for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
             count = seconds // size

@@ -26,9 +26,9 @@ def find() -> str:
     """One box and one form; then the ranked answer."""
     here = held()
     typed = request.args.get("q", "").strip()[:LONGEST_TEXT]
-    form = read_form(request.args, here.directory, here.config.participant)
+    form = read_form(request.args, here)
     answer, faults = _answer(here, form)
-    results = find_results(here.directory, typed, here.config.participant)
+    results = find_results(here, typed)
     return render_template("find.html", typed=typed, results=results, form=form, answer=answer, faults=faults)
 
 
@@ -38,7 +38,7 @@ def suggestions() -> str:
     """The list of results alone, as it is typed."""
     here = held()
     typed = request.args.get("q", "").strip()[:LONGEST_TEXT]
-    results = find_results(here.directory, typed, here.config.participant)
+    results = find_results(here, typed)
     return render_template("results.html", typed=typed, results=results)
 
 
@@ -67,4 +67,4 @@ def _answer(here: Held, form: FindForm) -> tuple[AnswerView | None, dict[str, st
         query = parse_query(form.fields(), here.directory, now, here.config.participant)
     except InvalidInputError as error:
         return None, faults_by_field(error)
-    return show_answer(lookup(query, here.directory, here.policy, here.facts), here.directory, now), {}
+    return show_answer(lookup(query, here.directory, here.policy, here.facts), here, now), {}

@@ -9,6 +9,7 @@ from flask import url_for
 
 from directory.instants import format_instant
 from directory.values import Unit
+from web.held import Held
 from web.labels import STATES, ago
 
 PREFERRED = ("en", "sr-Latn", "hr", "bs", "cnr")
@@ -108,6 +109,18 @@ def pick_name(names: Mapping[str, str], fallback: str) -> tuple[Name, list[Name]
     return first, unlike[:_MOST_OTHER_NAMES]
 
 
+def country_name(here: Held, code: str) -> str:
+    """A participant by its English name; a star leads to the note on its status, wherever the name stands."""
+    participant = here.directory.participants.get(code)
+    name = code if participant is None else participant.name
+    return f"{name}*" if code in here.policy.status_notes else name
+
+
+def status_note(here: Held, *codes: str) -> str | None:
+    """What the stars on a page mean; None where no name with one stands on it."""
+    return next((here.policy.status_notes[code] for code in codes if code in here.policy.status_notes), None)
+
+
 def named_unit(unit: Unit) -> Named:
     """A unit by its names."""
     first, others = pick_name(unit.names, unit.slug)
@@ -122,5 +135,5 @@ def unit_href(participant: str, slug: str) -> str:
 def show_freshness(state: str | None, age_s: int | None, verification: str) -> Shown:
     """A freshness as a phrase: the log's state and age, and whether the unit's own entry still counts as confirmed."""
     state = state or "stale"
-    text = f"{STATES[state]}, {ago(age_s)}"
+    text = f"{STATES[state]}, as of {ago(age_s)}" if age_s is not None else STATES[state]
     return Shown(state, text if verification == "verified" else f"{text}; not confirmed by its owner lately")
