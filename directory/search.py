@@ -9,7 +9,7 @@ that the best are found without looking at all that match.
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from directory.folding import fold_alternatives
 from directory.postings import DocumentSet, Postings, numbers_in
@@ -20,7 +20,7 @@ _LONGEST_QUERY = 200
 _LONGEST_NAME = 12
 _LEAST_REBUILT = 1024
 _FEW = 200
-_CACHED_BITS = 32 * 1024 * 1024 * 8
+_CACHED_BYTES = 32 * 1024 * 1024
 
 # What a word costs by how it was found; less is better.
 _EXACT, _BEGINNING, _MISSPELT, _MISSPELT_BEGINNING = 0, 1, 20, 21
@@ -42,11 +42,25 @@ class _Document:
     words: tuple[str, ...]
     bin: tuple[int, int]
 
+    def is_found_like(self, other: "_Document") -> bool:
+        """Whether the same queries find both, in the same place."""
+        return (self.words, self.bin) == (other.words, other.bin)
+
+
+def _read_document(key: str, texts: Iterable[str], payload: object, rank: int) -> _Document:
+    names = [words for text in texts if (words := fold_alternatives(text))]
+    keys = dict.fromkeys(chain.from_iterable(chain.from_iterable(names)))
+    return _Document(key, payload, tuple(keys), (rank, min([_LONGEST_NAME, *map(len, names)])))
+
 
 class SearchIndex:
-    """Documents with their words; safe to use from several threads."""
+    """Documents with their words; safe to use from several threads.
 
-    def __init__(self) -> None:
+    Of the sets that were looked up by the beginning of a word, so many bytes are kept for the next query.
+    """
+
+    def __init__(self, cached_bytes: int = _CACHED_BYTES) -> None:
+        self._cached_bits = cached_bytes * 8
         self._lock = threading.RLock()
         self._clear()
 
@@ -68,18 +82,14 @@ class SearchIndex:
 
         ``texts`` are its names in every language. Among equal matches the lower ``rank`` stands first; ranks are few.
         """
-        alternatives = [fold_alternatives(text) for text in texts]
-        shortest = min((len(words) for words in alternatives if words), default=_LONGEST_NAME)
-        words = dict.fromkeys(word for text in alternatives for keys in text for word in keys)
-        document = _Document(key, payload, tuple(words), (rank, min(shortest, _LONGEST_NAME)))
+        document = _read_document(key, texts, payload, rank)
         with self._lock:
             number = self._numbers.get(key)
-            known = None if number is None else self._documents[number]
-            if known is not None and (known.words, known.bin) == (document.words, document.bin):
-                self._documents[self._numbers[key]] = document
-                return
-            self.remove(key)
-            self._insert(document)
+            if number is not None and self._documents[number].is_found_like(document):
+                self._documents[number] = document
+            else:
+                self.remove(key)
+                self._insert(document)
 
     def remove(self, key: str) -> None:
         """Take a document out; a key that is not there is no error."""
@@ -151,24 +161,28 @@ class SearchIndex:
 
     def _found_as(self, alternatives: tuple[str, ...], forgiving: bool) -> dict[int, int]:
         """Return cost → documents in which one typed word is found at that cost."""
-        found = {_EXACT: self._postings.having(alternatives), _BEGINNING: 0}
+        beginning = 0
         for typed in alternatives:
-            found[_BEGINNING] |= self._beginning_with(typed)
-        if forgiving:
+            beginning |= self._beginning_with(typed)
+        found = {_EXACT: self._postings.having(alternatives), _BEGINNING: beginning}
+        return {**found, **self._misspelt(alternatives)} if forgiving else found
+
+    def _misspelt(self, alternatives: tuple[str, ...]) -> dict[int, int]:
+        meant: set[str] = set()
+        words: set[str] = set()
+        for typed in alternatives:
+            forms = self._words.misspelt(typed)
+            meant.update(forms)
             # What is shorter than four letters begins too many words to forgive an error as well.
-            meant = {typed: self._words.misspelt(typed) for typed in alternatives}
-            beginnings = [form for typed, forms in meant.items() if len(typed) > 3 for form in forms]
-            found[_MISSPELT] = self._postings.having({form for forms in meant.values() for form in forms})
-            found[_MISSPELT_BEGINNING] = self._postings.having(
-                {word for beginning in beginnings for word in self._words.beginning_with(beginning)}
-            )
-        return found
+            if len(typed) > 3:
+                words.update(chain.from_iterable(map(self._words.beginning_with, forms)))
+        return {_MISSPELT: self._postings.having(meant), _MISSPELT_BEGINNING: self._postings.having(words)}
 
     def _beginning_with(self, typed: str) -> int:
         known = self._found.get(typed)
         if known is None:
             known = self._postings.having(self._words.beginning_with(typed))
-            if len(self._found) * self._given > _CACHED_BITS:
+            if len(self._found) * self._given > self._cached_bits:
                 self._found.clear()
             self._found[typed] = known
         return known

@@ -111,6 +111,7 @@ hours_values = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(hours_values, st.just(ALWAYS)))
 def test_what_is_written_is_read_back(hours):
     assert parse_hours(format_hours(hours)) == hours
@@ -288,6 +289,7 @@ def test_the_two_working_clocks_agree(hours, utc, seconds):
     assert opening_seconds_between(hours, start, end, BELGRADE, NO_HOLIDAYS) == pytest.approx(seconds, abs=1e-3)
 
 
+@settings(deadline=None)
 @given(hours_values, st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2027, 12, 31)), st.integers(0, 100))
 def test_open_now_is_being_within_an_opening(hours, utc, minutes):
     begin = utc.replace(tzinfo=dt.UTC, microsecond=0)

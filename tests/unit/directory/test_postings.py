@@ -1,7 +1,7 @@
 """Sets of documents as integers."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory.postings import DocumentSet, Postings, numbers_in
@@ -9,11 +9,13 @@ from directory.postings import DocumentSet, Postings, numbers_in
 numbers = st.sets(st.integers(0, 3000), max_size=50)
 
 
+@settings(deadline=None)
 @given(numbers)
 def test_numbers_of_a_set_come_out_in_order(chosen):
     assert list(numbers_in(sum(1 << number for number in chosen))) == sorted(chosen)
 
 
+@settings(deadline=None)
 @given(numbers, st.data())
 def test_a_set_follows_what_is_put_in_and_taken_out(chosen, data):
     documents = DocumentSet()

@@ -5,7 +5,7 @@ import copy
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory.errors import InvalidInputError
@@ -211,6 +211,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_whatever_is_given_is_read_or_refused(value):
     with contextlib.suppress(InvalidInputError):
@@ -245,6 +246,7 @@ def test_double_replacements(overrides, pairs):
     assert double_replacements(overrides) == pairs
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(lambda start, length: hours(start, start + length), st.integers(0, 50), st.integers(1, 9))))
 def test_double_replacements_are_found_whenever_two_overlap(overrides):
     overlapping = {
@@ -270,9 +272,14 @@ def test_several_double_replacements_are_refused_together():
     assert len(parse_rota(document, refuse_double_replacements=False).overrides) == 3
 
 
+def test_members_are_those_who_take_turns_and_those_who_stand_in():
+    assert parse_rota(DOCUMENT).members == {"m1", "m2", "m3"}
+
+
 # --- Overrides in force ---
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.builds(lambda start, length: hours(start, start + length), st.integers(0, 50), st.integers(1, 9))),
     st.integers(-1, 61),

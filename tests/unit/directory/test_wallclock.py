@@ -4,7 +4,7 @@ import datetime as dt
 import zoneinfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory import wallclock
@@ -111,6 +111,7 @@ def test_occurrence(day, start, end, expected):
 ZONES = [zoneinfo.ZoneInfo(name) for name in ("Europe/Belgrade", "Antarctica/Troll", "Pacific/Apia", "America/Havana")]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(ZONES),
     st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2040, 1, 1)),

@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory.word_list import WordList
@@ -93,12 +93,14 @@ def one_error_away(typed):
     return forms - {typed}
 
 
+@settings(deadline=None)
 @given(st.sets(letters, max_size=12), letters)
 def test_what_may_have_been_meant_is_every_beginning_one_error_away(words, typed):
     expected = {form for form in one_error_away(typed) if any(word.startswith(form) for word in words)}
     assert list_of(*words).misspelt(typed) == (sorted(expected) if len(typed) >= 3 else [])
 
 
+@settings(deadline=None)
 @given(st.sets(letters), letters)
 def test_beginnings_are_what_startswith_says(words, typed):
     assert list_of(*words).beginning_with(typed) == sorted(word for word in words if word.startswith(typed))
