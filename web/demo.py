@@ -16,11 +16,15 @@ from multiprocessing import get_context
 
 from directory.database import writing
 from directory.document import parse_document
+from federation.keys import parse_jwks
+from sync.refresh import refresh_trust
+from sync.run import Run
 from web import accounts
 from web.cli.anchor import enrol_node, make_anchor, trust_anchor
 from web.cli.importing import import_records
 from web.cli.init import create_node
 from web.cli.nodes import opened_node
+from web.cli.parameters import now
 from web.cli.sync import pull
 from web.config import SETTINGS_FILE
 from web.demo_plan import DemoNode, home_unit, sample_document
@@ -52,7 +56,7 @@ def start_demo(nodes: Sequence[DemoNode], processes: DemoProcesses, say: Say) ->
     """
     check_ports(nodes)
     say(f"preparing {len(nodes)} nodes")
-    prepare_nodes(nodes, dt.datetime.now(dt.UTC))
+    prepare_nodes(nodes, now())
     say("starting them")
     for node in nodes:
         processes.start(node)
@@ -63,30 +67,30 @@ def start_demo(nodes: Sequence[DemoNode], processes: DemoProcesses, say: Say) ->
     sync_nodes(nodes)
 
 
-def prepare_nodes(nodes: Sequence[DemoNode], now: dt.datetime) -> None:
+def prepare_nodes(nodes: Sequence[DemoNode], start: dt.datetime) -> None:
     """Make every node that is not there yet, with its sample data and people; several at a time."""
     missing = [node for node in nodes if not (node.data / _PREPARED).exists()]
     if not missing:
         return
-    start = partial(_start_helper_process, os.getpid())
+    initializer = partial(_start_helper_process, os.getpid())
     # spawned, not forked: this process may already have threads
-    with ProcessPoolExecutor(min(PROCESSES, len(missing)), get_context("spawn"), start) as pool:
-        list(pool.map(partial(prepare_node, now=now), missing))
+    with ProcessPoolExecutor(min(PROCESSES, len(missing)), get_context("spawn"), initializer) as pool:
+        list(pool.map(partial(prepare_node, start=start), missing))
 
 
-def prepare_node(node: DemoNode, now: dt.datetime) -> None:
+def prepare_node(node: DemoNode, start: dt.datetime) -> None:
     """``veza init``, ``veza import`` and ``veza user add`` for one node; a half made one is completed."""
     sample = sample_document(node.participant)
     if not (node.data / SETTINGS_FILE).exists():
         settings = {"participant": node.participant, "url": node.url, "insecure_urls": True}
         create_node(node.data, settings | {"name": f"{sample['names']['en']} (demo)"})
     with opened_node(node.data) as (_, opened):
-        import_records(opened, parse_document(with_duty(sample, node.order, now), node.participant))
+        import_records(opened, parse_document(with_duty(sample, node.order, start), node.participant))
         with writing(opened.engine) as session:
             known = {account.name for account in accounts.list_users(session)}
             for name, roles in PEOPLE.items():
                 if name not in known:
-                    accounts.add_user(session, name, PASSWORD, roles, home_unit(sample), now)
+                    accounts.add_user(session, name, PASSWORD, roles, home_unit(sample), start)
     (node.data / _PREPARED).touch()
 
 
@@ -96,13 +100,13 @@ def join_nodes(nodes: Sequence[DemoNode]) -> None:
     if not missing:
         return
     with opened_node(nodes[0].data) as (config, opened):
-        jwks = make_anchor(config)
+        keys = parse_jwks(make_anchor(config), anchor=True)
     with opened_node(nodes[0].data) as (config, opened):
         for node in missing:
             enrol_node(opened, node.url, node.participant)
     for node in missing:
         with opened_node(node.data) as (_, opened):
-            trust_anchor(opened, config.anchor_entity_id, jwks)
+            trust_anchor(opened, config.anchor_entity_id, keys)
         (node.data / _JOINED).touch()
 
 
@@ -110,13 +114,19 @@ def sync_nodes(nodes: Sequence[DemoNode]) -> None:
     """``veza sync`` on every node until all succeeded everywhere; DemoError with what failed if that takes too long."""
     deadline = time.monotonic() + SYNC_SECONDS
     waiting = list(nodes)
-    while waiting:
-        with ThreadPoolExecutor(PROCESSES) as pool:
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        list(pool.map(_ask_anchor, waiting))  # a node answers only those that it trusts already
+        while waiting:
             failures = dict(zip(waiting, pool.map(_sync_node, waiting), strict=True))
-        waiting = [node for node, failed in failures.items() if failed]
-        if waiting and time.monotonic() > deadline:
-            failed = "; ".join(f"{node.participant}: {failures[node]}" for node in waiting)
-            raise DemoError(f"not everything could be synced: {failed}")
+            waiting = [node for node, failed in failures.items() if failed]
+            if waiting and time.monotonic() > deadline:
+                failed = "; ".join(f"{node.participant}: {failures[node]}" for node in waiting)
+                raise DemoError(f"not everything could be synced: {failed}")
+
+
+def _ask_anchor(node: DemoNode) -> None:
+    with opened_node(node.data) as (_, opened):
+        refresh_trust(Run(opened, now()))
 
 
 def _sync_node(node: DemoNode) -> str:

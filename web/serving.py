@@ -27,6 +27,7 @@ from granian.log import LogLevels
 from web.app import create_app
 from web.config import load_config
 from web.errors import WebError
+from web.logs import configure_logs
 
 STOP_SECONDS = 10.0
 """How long a stopping process may take before it is killed."""
@@ -142,6 +143,7 @@ def _load_app(data: Path, parent: int) -> Flask:
     # a terminal's Ctrl-C reaches every process at once; a web worker that also heard it would miss its orderly stop
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     end_with_parent(parent)
+    configure_logs()
     return create_app(load_config(data))
 
 

@@ -1,6 +1,7 @@
 """``veza demo``: a federation of real nodes on this machine, until it is stopped."""
 
 import json
+import logging
 import signal
 import time
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ def demo(directory: Path, count: int, organisations: bool, base_port: int, as_js
     nodes = plan_nodes(directory, count, organisations, base_port)
     # SIGTERM ends the demo like Ctrl-C: by an exception, so that everything started is stopped on the way out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # while nodes get to know each other some pulls fail and are repeated; what fails for good is said in the end
+    logging.getLogger("sync.pull").setLevel(logging.ERROR)
     processes = DemoProcesses()
     try:
         with working("preparing the demo federation"):

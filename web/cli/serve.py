@@ -12,6 +12,7 @@ import click
 from sync.timetable import run_worker
 from web.cli.databases import opened_database
 from web.cli.nodes import opened_node
+from web.logs import configure_logs
 from web.serving import ServeOptions, end_with_parent, serve_node
 
 _MOST_WORKERS = 4
@@ -56,5 +57,6 @@ def worker(data: Path, parent: int | None) -> None:
     signal.signal(signal.SIGINT, ask_to_stop if parent is None else signal.SIG_IGN)
     if parent is not None:
         end_with_parent(parent)
+    configure_logs()
     with opened_node(data) as (_, node):
         run_worker(node, stop)
