@@ -41,7 +41,7 @@ def _read(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InvalidInputError(
-            [Fault("", str(path), f"expected a file that can be read: {error.strerror}")]
+            [Fault("", path.name, f"expected a file that can be read: {error.strerror}")]
         ) from error
     except UnicodeDecodeError as error:
         found = error.object[error.start : error.end]
