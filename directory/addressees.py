@@ -125,13 +125,18 @@ def subject_way(pair: Pair) -> Way | None:
 
 def _desk(pair: Pair) -> Choice:
     """pccc: the requested state's desk that covers the location, has both states as partners and the crime."""
-    code, location, crime = pair.requested.code, pair.query.location, pair.query.crime_area
+    code, location = pair.requested.code, pair.query.location
     if location is None:
         return Choice((), "no location was given that a common centre could cover")
     desks = [desk for desk in pair.directory.desks(code, location) if "pccc" in desk.channels]
     if not desks:
         return Choice((), f"no common centre with a desk of {code} covers {location}")
-    partnered = [desk for desk in desks if {pair.asker.code, code} <= desk.partners]
+    return _fitting_desk(pair, desks, location)
+
+
+def _fitting_desk(pair: Pair, desks: Sequence[Unit], location: str) -> Choice:
+    crime = pair.query.crime_area
+    partnered = [desk for desk in desks if {pair.asker.code, pair.requested.code} <= desk.partners]
     fitting = [desk for desk in partnered if desk.deals_with(crime)]
     if fitting:
         reason = f"its centre covers {location}, has both states as partners and {crime} in its remit"

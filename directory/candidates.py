@@ -15,7 +15,7 @@ depends on it (hours, duty) is decided by ``directory.lookup``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from directory.addressees import ADDRESSEES, Way, best_of, fit, gate_addressee, subject_way
+from directory.addressees import ADDRESSEES, Choice, Way, best_of, fit, gate_addressee, subject_way
 from directory.index import Directory
 from directory.pairs import (
     Downs,
@@ -92,18 +92,30 @@ def _state_steps(pair: Pair) -> list[Step]:
 
 
 def _step(pair: Pair, way: Way) -> Step:
-    channel = way.channel
     choice = way.find(pair)
-    removed = (
+    removed = _removal(pair, way.channel, choice)
+    reasons = () if removed else (way.why_here, f"R5: {choice.reason}", why_available(pair, way.channel))
+    return Step(way.channel, choice.units, reasons, removed)
+
+
+def _removal(pair: Pair, channel: str, choice: Choice) -> Removal | None:
+    """Return the first rule that removes a way to ask, in the order of this module's list."""
+    return (
         gate_removal(pair.gates, channel)
         or subject_removal(pair.query, channel)
-        or (Removal("R3", choice.forbids) if choice.forbids else None)
+        or _membership_removal(choice)
         or connection_removal(pair, channel)
-        or (None if choice.units else Removal("R5", choice.reason))
+        or _nobody_removal(choice)
         or unit_ceiling_removal(pair, channel, choice.units[0])
     )
-    reasons = () if removed else (way.why_here, f"R5: {choice.reason}", why_available(pair, channel))
-    return Step(channel, choice.units, reasons, removed)
+
+
+def _membership_removal(choice: Choice) -> Removal | None:
+    return Removal("R3", choice.forbids) if choice.forbids else None
+
+
+def _nobody_removal(choice: Choice) -> Removal | None:
+    return None if choice.units else Removal("R5", choice.reason)
 
 
 def subject_removal(query: Query, channel: str) -> Removal | None:

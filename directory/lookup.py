@@ -25,6 +25,8 @@ __all__ = ["FactsOf", "Query", "language_to_use", "lookup", "parse_query"]
 FactsOf = Callable[[str], LogFacts | None]
 """What is known of a participant's log, None where there is no node."""
 
+Chosen = tuple[Step, Unit, Opening]
+
 MOST_CANDIDATES = 3
 MUTUALLY_INTELLIGIBLE = frozenset({"bs", "cnr", "hr", "sr"})
 COPIED_CHANNELS = frozenset({"pccc", "network", "selec", "liaison", "bilateral"})
@@ -34,8 +36,7 @@ def lookup(query: Query, directory: Directory, policy: Policy, facts_of: FactsOf
     """Return who to ask, in order, with reasons, and why nobody else."""
     plan = _plan(query, directory, policy)
     chosen, rejected = _choose(query, directory, plan.steps)
-    if not chosen and query.is_urgent and plan.call_ahead is not None:
-        chosen, _ = _choose(query, directory, [plan.call_ahead])
+    chosen = chosen or _call_ahead(query, directory, plan)
     candidates = _Describer(query, directory, facts_of).describe(chosen)
     first = candidates[0] if candidates else None
     return Answer(
@@ -45,9 +46,9 @@ def lookup(query: Query, directory: Directory, policy: Policy, facts_of: FactsOf
         deadline=_deadline(query, directory, plan),
         language=first.language if first else None,
         execution_unit=_execution_unit(plan.execution_units, first),
-        copy_to=plan.spocs if first and first.channel in COPIED_CHANNELS else (),
-        europol_copy_assessment=plan.both_eu and query.subject != "mla" and query.crime_area in EUROPOL_ANNEX_I,
-        next_opening=None if candidates else _earliest(rejected),
+        copy_to=_copies(plan, first),
+        europol_copy_assessment=_needs_assessment(query, plan),
+        next_opening=None if first else _earliest(rejected),
         notes=plan.notes,
     )
 
@@ -76,9 +77,6 @@ def _downs(query: Query, directory: Directory, policy: Policy) -> Downs:
     for code in sides + centre:
         downs += [(code, channel) for channel in directory.outages(code, query.at)]
     return frozenset(downs)
-
-
-Chosen = tuple[Step, Unit, Opening]
 
 
 def _choose(query: Query, directory: Directory, steps: Iterable[Step]) -> tuple[list[Chosen], list[Rejected]]:
@@ -214,6 +212,23 @@ def _deadline(query: Query, directory: Directory, plan: Plan) -> Deadline | None
 def _execution_unit(units: Iterable[Unit], first: Candidate | None) -> Unit | None:
     """R8: never the addressee."""
     return next((unit for unit in units if first is None or unit.ref != first.unit.ref), None)
+
+
+def _copies(plan: Plan, first: Candidate | None) -> Sequence[Unit]:
+    """R10: both SPOCs get a copy of what passes them by."""
+    return plan.spocs if first is not None and first.channel in COPIED_CHANNELS else ()
+
+
+def _needs_assessment(query: Query, plan: Plan) -> bool:
+    """R11: between EU states, whether Europol gets a copy of a crime of its annex has to be considered."""
+    return plan.both_eu and query.subject != "mla" and query.crime_area in EUROPOL_ANNEX_I
+
+
+def _call_ahead(query: Query, directory: Directory, plan: Plan) -> list[Chosen]:
+    """R14: in an urgent case INTERPOL's centre stands in for nobody."""
+    if plan.call_ahead is None or not query.is_urgent:
+        return []
+    return _choose(query, directory, [plan.call_ahead])[0]
 
 
 def _earliest(rejected: Iterable[Rejected]) -> dt.datetime | None:

@@ -137,20 +137,27 @@ class Policy:
     def standing(self, participant: Participant) -> Standing:
         """Return what counts of a participant's claims; one that the policy does not list is as it claims (R1)."""
         cap = self.caps.get(participant.code)
-        connections = {c: top for c, top in participant.connections.items() if c in self.connections}
+        claimed = {c: top for c, top in participant.connections.items() if c in self.connections}
         if cap is None:
-            return Standing(participant.memberships, connections, ())
-        ceilings = {c: lower(top, cap.ceilings[c]) for c, top in connections.items() if c in cap.ceilings}
-        beyond = [
-            f"{participant.code} claims the membership {name}, which the policy does not grant"
-            for name in sorted(participant.memberships - cap.memberships)
-        ]
-        beyond += [
-            f"{participant.code} claims {channel} up to {top}, the policy grants {ceilings.get(channel, 'none')}"
-            for channel, top in connections.items()
-            if ceilings.get(channel) != top
-        ]
-        return Standing(participant.memberships & cap.memberships, ceilings, tuple(beyond))
+            return Standing(participant.memberships, claimed, ())
+        granted = {c: lower(top, cap.ceilings[c]) for c, top in claimed.items() if c in cap.ceilings}
+        beyond = (*_memberships_beyond(participant, cap), *_connections_beyond(participant.code, claimed, granted))
+        return Standing(participant.memberships & cap.memberships, granted, beyond)
+
+
+def _memberships_beyond(participant: Participant, cap: Standing) -> list[str]:
+    return [
+        f"{participant.code} claims the membership {name}, which the policy does not grant"
+        for name in sorted(participant.memberships - cap.memberships)
+    ]
+
+
+def _connections_beyond(code: str, claimed: Mapping[str, str], granted: Mapping[str, str]) -> list[str]:
+    return [
+        f"{code} claims {channel} up to {top}, the policy grants {granted.get(channel, 'none')}"
+        for channel, top in claimed.items()
+        if granted.get(channel) != top
+    ]
 
 
 def load_policy(path: Path | None = None) -> Policy:
@@ -167,7 +174,12 @@ def parse_policy(document: object) -> Policy:
     """Read a policy from its JSON value. Raises InvalidInputError naming every fault in it."""
     if not isinstance(document, Mapping):
         raise InvalidInputError([Fault("", document, "expected a policy: an object")])
-    faults = _shape_faults(document) or [*_value_faults(document), *_gate_faults(document["gates"])]
+    faults = _shape_faults(document) or [
+        *_ceiling_faults(document),
+        *_order_faults(document),
+        *_unlisted_faults(document),
+        *_gate_faults(document["gates"]),
+    ]
     if faults:
         raise InvalidInputError(faults)
     order = document["channel_order"]
@@ -213,29 +225,34 @@ def _is_cap(cap: object) -> bool:
     )
 
 
-def _value_faults(document: Mapping[str, Any]) -> list[Fault]:
+def _ceiling_faults(document: Mapping[str, Any]) -> list[Fault]:
+    """Every ceiling is a classification, and every channel has a ceiling or needs a connection."""
     ceilings = {f"/ceilings/{channel}": top for channel, top in document["ceilings"].items()}
     for code, cap in document["participants"].items():
         ceilings |= {f"/participants/{code}/channels/{channel}": top for channel, top in cap["channels"].items()}
-    faults = [
-        Fault(place, top, f"expected one of {', '.join(CLASSIFICATIONS)}")
-        for place, top in ceilings.items()
-        if top not in _RANK
+    wrong = [place for place, top in ceilings.items() if top not in _RANK]
+    missing = CHANNELS - {*document["connections"], *document["ceilings"]}
+    return [
+        *(Fault(place, ceilings[place], f"expected one of {', '.join(CLASSIFICATIONS)}") for place in wrong),
+        *(Fault("/ceilings", name, "expected a ceiling, or to find it in connections") for name in sorted(missing)),
     ]
-    faults += [
-        Fault("/ceilings", channel, "expected every channel among the connections or with a fixed ceiling")
-        for channel in sorted(CHANNELS - {*document["connections"], *document["ceilings"]})
-    ]
-    orders = {"default": document["channel_order"]["default"], **document["channel_order"].get("pairs", {})}
-    faults += [
+
+
+def _order_faults(document: Mapping[str, Any]) -> list[Fault]:
+    order = document["channel_order"]
+    orders = {"default": order["default"], **order.get("pairs", {})}
+    return [
         Fault(f"/channel_order/{name}", channel, f"expected one of {', '.join(ORDERED)}")
-        for name, order in orders.items()
-        for channel in order
+        for name, channels in orders.items()
+        for channel in channels
         if channel not in ORDERED
     ]
-    if document["unlisted"] != "as_claimed":
-        faults.append(Fault("/unlisted", document["unlisted"], "expected as_claimed"))
-    return faults
+
+
+def _unlisted_faults(document: Mapping[str, Any]) -> list[Fault]:
+    if document["unlisted"] == "as_claimed":
+        return []
+    return [Fault("/unlisted", document["unlisted"], "expected as_claimed")]
 
 
 def _gate_faults(gates: Sequence[Any]) -> list[Fault]:

@@ -204,22 +204,32 @@ def _crossing_row(subject: _Subject) -> Iterator[Row]:
     yield _row(criterion, not missing, f"add to the area of a station or regional unit: {_listed(missing)}")
 
 
-def _round_the_clock_rows(subject: _Subject) -> Iterator[Row]:
-    """All 24/7 units confirmed within 90 days and answering pings."""
-    units = [unit for unit in subject.directory.units_of(subject.code) if unit.hours.always_open]
-    confirmed, answering = "24/7 units confirmed within 90 days", "24/7 units answer pings"
+def _confirmed_row(subject: _Subject) -> Iterator[Row]:
+    """All 24/7 units confirmed within 90 days."""
+    criterion = "24/7 units confirmed within 90 days"
+    units = _round_the_clock(subject)
     if not units:
-        yield Row(confirmed, NOT_APPLICABLE, "no unit is open 24/7")
-        yield Row(answering, NOT_APPLICABLE, "no unit is open 24/7")
+        yield Row(criterion, NOT_APPLICABLE, "no unit is open 24/7")
         return
     stale = [unit.slug for unit in units if not _is_confirmed(unit, subject.now)]
-    yield _row(confirmed, not stale, f"re-confirm {_listed(stale)}")
-    if subject.facts.pings is None:
-        yield Row(answering, NOT_APPLICABLE, "not known here: pings are counted by the node that sends them")
+    yield _row(criterion, not stale, f"re-confirm {_listed(stale)}")
+
+
+def _pings_row(subject: _Subject) -> Iterator[Row]:
+    """All 24/7 units answering pings."""
+    criterion, pings = "24/7 units answer pings", subject.facts.pings
+    units = _round_the_clock(subject)
+    if not units or pings is None:
+        why = "not known here: pings are counted by the node that sends them" if units else "no unit is open 24/7"
+        yield Row(criterion, NOT_APPLICABLE, why)
         return
-    counts = {unit.slug: subject.facts.pings.get(unit.ref, (0, 0)) for unit in units}
+    counts = {unit.slug: pings.get(unit.ref, (0, 0)) for unit in units}
     silent = [f"{slug} ({answered} of {sent})" for slug, (sent, answered) in counts.items() if answered < sent]
-    yield _row(answering, not silent, f"find out why pings were missed: {_listed(silent)}")
+    yield _row(criterion, not silent, f"find out why pings were missed: {_listed(silent)}")
+
+
+def _round_the_clock(subject: _Subject) -> list[Unit]:
+    return [unit for unit in subject.directory.units_of(subject.code) if unit.hours.always_open]
 
 
 def _is_confirmed(unit: Unit, now: dt.datetime) -> bool:
@@ -257,7 +267,8 @@ _CRITERIA: Sequence[Callable[[_Subject], Iterator[Row]]] = (
     _connection_rows,
     _agency_rows,
     _crossing_row,
-    _round_the_clock_rows,
+    _confirmed_row,
+    _pings_row,
     _statistics_row,
     _keys_row,
 )

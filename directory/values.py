@@ -66,6 +66,11 @@ def _last_moment(text: str | None) -> dt.datetime | None:
     return found + dt.timedelta(days=1) if found and text and "T" not in text else found
 
 
+def _connections(channels: Mapping[str, Mapping[str, Any]]) -> Mapping[str, str]:
+    """Return the connected channels with their ceilings; without one, nothing classified."""
+    return {channel: says.get("max") or "UNCLASSIFIED" for channel, says in channels.items() if says.get("connected")}
+
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     """A country or an organisation: what it says of itself, before any policy caps it."""
@@ -103,11 +108,7 @@ class Participant:
             zone=load_zone(data["timezone"]),
             languages=_strings(data.get("languages")),
             memberships=_string_set(data.get("memberships")),
-            connections={
-                channel: says.get("max") or "UNCLASSIFIED"
-                for channel, says in channels.items()
-                if says.get("connected")
-            },
+            connections=_connections(channels),
             substitutes={channel: says["substitute"] for channel, says in channels.items() if says.get("substitute")},
             holidays=parse_holidays(data.get("public_holidays") or (), data.get("holiday_calendar")),
             note=data.get("note"),

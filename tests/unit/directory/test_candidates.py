@@ -225,3 +225,11 @@ def test_a_routine_request_waits_instead_of_calling_ahead():
 def test_without_a_centre_there_is_no_call_ahead():
     directory = region_with({"INTERPOL:unit/interpol-ccc": None}, with_organisations=True)
     assert ways(ask(directory, at=SATURDAY_18, **_NOBODY)) == []
+
+
+@pytest.mark.parametrize("subject", ["wanted_worldwide", "selec_operation"])
+def test_a_channel_that_a_pair_does_not_use_is_not_brought_forward(subject):
+    rules = policy_with(channel_order={"default": ["siena"], "pairs": {"QA-QB": ["bilateral"]}})
+    directory = Directory.from_documents([country("QA"), country("QB", [unit("qb-ops", "ops_centre")])])
+    answer = ask(directory, rules, asker="QA", country="QB", subject=subject)
+    assert ways(answer) == ["bilateral qb-ops"]

@@ -11,6 +11,7 @@ from tests.unit.directory.asking import (
     ask,
     asked,
     country,
+    policy_with,
     region_with,
     rejections,
     unit,
@@ -163,3 +164,16 @@ def test_a_gate_that_names_nobody_there_is_rejected():
     answer = ask(directory, asker="RS", country="XK", at=TUESDAY_10)
     assert ways(answer) == []
     assert rejections(answer)["mission"] == "R5"
+
+
+def test_a_gate_whose_addressees_do_not_name_the_requested_state_reaches_nobody():
+    gate = {
+        "between": ["QA", "QB"],
+        "replace": {"i247": "mission"},
+        "addressees": {"QA": {"kind": "ncb"}},
+        "reason": "x",
+    }
+    directory = Directory.from_documents([country("QA"), country("QB", [unit("qb-ncb", "ncb")])])
+    answer = ask(directory, policy_with(gates=[gate]), asker="QA", country="QB")
+    assert rejections(answer)["mission"] == "R5"
+    assert ways(answer) == []
