@@ -42,7 +42,8 @@ _ACCENTS = re.compile("[\u0300-\u036f]+")
 _WORD = re.compile(r"[a-z0-9]+")
 
 _SOUNDS = {
-    **{"sch": "s", "sh": "s", "sz": "s", "zh": "z", "zs": "z", "x": "ks", "xh": "dz"},
+    **{"sch": "s", "sh": "s", "sz": "s", "zh": "z", "zs": "z", "x": "ks"},
+    **{"dz": "z", "dzh": "z", "xh": "z"},
     **{"tch": "c", "ch": "c", "cs": "c", "cz": "c", "ts": "c", "tz": "c"},
     **{"th": "t", "dh": "d", "gh": "g", "kh": "h", "ph": "f", "q": "k", "w": "v"},
     **{"ou": "u", "ae": "a", "oe": "o", "ue": "u", "j": "i", "y": "i"},
@@ -75,8 +76,9 @@ def fold_alternatives(text: str) -> list[tuple[str, ...]]:
     written = _plain(text, _GREEK_WRITTEN)
     if text.isascii() or not _GREEK.search(unicodedata.normalize("NFD", text).casefold()):
         return [_keys(word) for word in written]
-    heard = _plain(text, _GREEK_HEARD)
-    return [tuple(dict.fromkeys(_keys(first) + _keys(second))) for first, second in zip(written, heard, strict=True)]
+    # Letter by letter as well, for typing errors that take a group apart.
+    readings = (written, _plain(text, _GREEK_HEARD), _plain(text, {}))
+    return [tuple(dict.fromkeys(key for word in words for key in _keys(word))) for words in zip(*readings, strict=True)]
 
 
 def _plain(text: str, greek: dict[str, str]) -> list[str]:

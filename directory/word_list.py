@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 # Follows every letter that a folded word may have.
 _AFTER = "\x7f"
-_SHORTEST_FORGIVEN = 3
+_SHORTEST_FORGIVEN = 2
 
 
 class WordList:
@@ -27,8 +27,8 @@ class WordList:
     def misspelt(self, typed: str) -> list[str]:
         """Return what may have been meant, each the beginning of a word in the list.
 
-        One letter left out, added, changed, or swapped with its neighbour. Words of fewer than three letters are not
-        forgiven: nearly everything is one error away from them.
+        One letter left out, added, changed, or swapped with its neighbour. A single letter is not forgiven:
+        everything is one error away from it.
         """
         if len(typed) < _SHORTEST_FORGIVEN:
             return []

@@ -98,6 +98,7 @@ def test_different_names_have_different_keys(one, other):
         ("Đala", ("dala", "djala")),
         ("Ѓевгелија", ("gevgelia", "gjevgelija")),
         ("Κήποι", ("kipoi", "kipi")),
+        ("Εύζωνοι", ("evzonoi", "evzoni", "eizonoi", "eyzonoi")),
         ("NCB Београд", ("ncb", "beograd")),
         ("Bar Bar", ("bar",)),
         ("24/7", ("24", "7")),

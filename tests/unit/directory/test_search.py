@@ -71,6 +71,10 @@ def test_every_spelling_finds_it_first(region, queries, expected):
         ("Giurgulești", "xp-galati-giurgiulesti"),
         ("tabnov", "xp-presevo-tabanovce"),
         ("belgrdae ncb", "RS:unit/rs-ncb"),
+        ("Меитлија", "xp-medzitlija-niki"),
+        ("Elez Hn", "xp-hani-i-elezit-blace"),
+        ("Šd", "xp-sid-tovarnik"),
+        ("ύζωνοι", "xp-bogorodica-evzoni"),
     ],
 )
 def test_a_typing_error_is_forgiven(region, query, expected):
