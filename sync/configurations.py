@@ -33,7 +33,9 @@ def refresh_configuration(run: Run, node: TrustedNode, origin: Source, relays: I
     """
     try:
         token = origin.configuration()
-    except PeerError:
+    except PeerError as error:
+        if error.code == "too_large":
+            raise  # that is a statement which section 2 refuses, not one that did not come
         if is_usable(node, run.now):
             return node
         relayed = _from_relays(run, node, relays)
