@@ -1,12 +1,11 @@
 """Where something happens: crossing ids, crossing names in any script, ISO 3166-2 codes (directory.md, section 4)."""
 
+import difflib
 import functools
 import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-from rapidfuzz import process
 
 from directory.errors import Fault, InvalidInputError
 from directory.folding import fold, fold_alternatives
@@ -49,8 +48,8 @@ def _resolve_name(wanted: str, between: Sequence[str]) -> str:
 
 
 def _did_you_mean(wanted: str) -> str:
-    matches = process.extract(fold(wanted), list(_crossings_by_name()), limit=6, score_cutoff=75)
-    near = dict.fromkeys(crossing for name, _, _ in matches for crossing in sorted(_crossings_by_name()[name]))
+    names = difflib.get_close_matches(fold(wanted), _crossings_by_name(), n=6)
+    near = dict.fromkeys(crossing for name in names for crossing in sorted(_crossings_by_name()[name]))
     titles = [crossing_title(CROSSINGS[crossing]) for crossing in near]
     return f" (did you mean {', '.join(titles[:3])}?)" if titles else ""
 
