@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 import structlog
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
 from directory.errors import DirectoryError, InvalidInputError
 from federation.errors import FederationError
@@ -104,6 +104,8 @@ def _http_problem(error: HTTPException) -> Response:
         return error.response  # type: ignore[return-value]
     if isinstance(error, InternalServerError) and error.original_exception is not None:
         return _unforeseen(error.original_exception)
+    if isinstance(error, SecurityError):  # no page: under a foreign name this node makes no links
+        return problem("bad_request", "this node does not answer under that host name")
     status = error.code or 500
     data: dict[str, Any] = getattr(error, "data", None) or {}
     faults = list(_flatten(data.get("messages") or {}))
