@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 from federation.checkpoint import Checkpoint
 from federation.entries import Entry, decode_page, page_end
@@ -107,7 +107,8 @@ def is_rewritten(source: Source, offered: Checkpoint, limits: Limits) -> bool:
         return False
     log, allowance = TrustedLog(nothing, offered), Allowance.of(limits)
     try:
-        with closing(_pages_ahead(source, 0, offered.size, limits.pages_ahead)) as pages:
+        plan = _plan(0, offered.size, offered.size)
+        with closing(_pages_ahead(source, plan, limits.pages_ahead)) as pages:
             for page in pages:
                 log.add_page(page.body)
                 allowance.take(page)
@@ -133,8 +134,9 @@ def _resumed(fetching: Fetching, offered: Checkpoint) -> TrustedLog:
 
 
 def _fetch_pages(fetching: Fetching, source: Source, log: TrustedLog) -> None:
-    ahead = fetching.limits.pages_ahead
-    with closing(_pages_ahead(source, log.position, log.offered.size, ahead)) as pages:
+    until = min(log.offered.size, log.position + fetching.allowance.entries)
+    plan = _plan(log.position, until, log.offered.size)
+    with closing(_pages_ahead(source, plan, fetching.limits.pages_ahead)) as pages:
         for page in pages:
             kept = _add(log, source, page)
             fetching.spool.append(kept)
@@ -164,17 +166,28 @@ def _add(log: TrustedLog, source: Source, page: Page) -> Page:
     return page
 
 
-def _pages_ahead(source: Source, start: int, size: int, ahead: int) -> Generator[Page, None, None]:
-    """The pages from ``start`` to ``size`` in order, with up to ``ahead`` more under way."""
-    starts = _page_starts(start, size)
-    if page_end(start, size) >= size:
-        yield from (_fetch(source, first, size) for first in starts)
+def _plan(start: int, until: int, size: int) -> Iterator[tuple[int, int]]:
+    """Start and number of entries of each page from ``start`` on that begins before ``until``, in a log of ``size``."""
+    while start < until:
+        end = page_end(start, size)
+        yield start, end - start
+        start = end
+
+
+def _pages_ahead(source: Source, plan: Iterator[tuple[int, int]], ahead: int) -> Generator[Page, None, None]:
+    """The planned pages in order, with up to ``ahead`` more under way; a single one needs no thread."""
+    first = next(plan, None)
+    if first is None:
+        return
+    second = next(plan, None)
+    if second is None:
+        yield _fetch(source, *first)
         return
     with ThreadPoolExecutor(max_workers=ahead, thread_name_prefix="page") as pool:
         waiting: deque[Future[Page]] = deque()
         try:
-            for first in starts:
-                waiting.append(pool.submit(_fetch, source, first, size))
+            for start, number in chain((first, second), plan):
+                waiting.append(pool.submit(_fetch, source, start, number))
                 if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
@@ -183,14 +196,8 @@ def _pages_ahead(source: Source, start: int, size: int, ahead: int) -> Generator
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _page_starts(start: int, size: int) -> Iterator[int]:
-    while start < size:
-        yield start
-        start = page_end(start, size)
-
-
-def _fetch(source: Source, start: int, size: int) -> Page:
-    return Page(start, page_end(start, size) - start, source.page(start))
+def _fetch(source: Source, start: int, count: int) -> Page:
+    return Page(start, count, source.page(start))
 
 
 def _grew(log: TrustedLog, source: Source, verify: Verify) -> bool:
