@@ -113,7 +113,7 @@ def country_name(here: Held, code: str) -> str:
     """A participant by its English name; a star leads to the note on its status, wherever the name stands."""
     participant = here.directory.participants.get(code)
     name = code if participant is None else participant.name
-    return f"{name}*" if code in here.policy.status_notes else name
+    return f"{name.rstrip('*')}*" if code in here.policy.status_notes else name
 
 
 def status_note(here: Held, *codes: str) -> str | None:
