@@ -1,0 +1,27 @@
+"""A federation of three real nodes, made once for all flows (they run in one worker of a parallel run)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.flows.federation import START_SECONDS, FlowNode, eventually, join, stopping, sync_until_ok
+
+Trio = tuple[FlowNode, FlowNode, FlowNode]
+
+
+@pytest.fixture(scope="session")
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """ME (the anchor), RS and MK, served and synced."""
+    root = tmp_path_factory.mktemp("federation")
+    nodes = tuple(FlowNode.at(root, code) for code in ("ME", "RS", "MK"))
+    with stopping(nodes):
+        for node in nodes:
+            node.make()
+        for node in nodes:
+            node.start(wait=False)
+        for node in nodes:
+            eventually(node.answers, START_SECONDS)
+        join(nodes, nodes)
+        sync_until_ok(nodes)
+        me, rs, mk = nodes
+        yield me, rs, mk
