@@ -74,17 +74,23 @@ def pull_all(
 ) -> list[PullResult]:
     """Ask the anchor, then pull every trusted participant, or those in ``codes``; results by participant.
 
-    ``now`` is the run's one reading of the clock. ``report`` is told of each result as it comes.
+    A node that the anchor lists and that cannot be bound (its code is taken, it is refused) has a result of its own,
+    under the code that it claims or else its entity identifier. ``now`` is the run's one reading of the clock.
+    ``report`` is told of each result as it comes.
     """
     run = Run(node, now, fence)
     refreshed = refresh_trust(run)
     if refreshed.anchor_fault is not None:
         _LOG.warning("the anchor could not be asked: %s", refreshed.anchor_fault)
-    faults = {fault.participant or fault.entity_id: fault for fault in refreshed.node_faults}
+    for fault in refreshed.node_faults:
+        _LOG.warning("the anchor lists %s (%s): %s: %s", fault.entity_id, fault.participant, fault.code, fault.detail)
     wanted = _codes(run) if codes is None else list(dict.fromkeys(codes))
     results = pull_participants(node, now, wanted, fence=fence, report=report)
-    shown = {result.participant for result in results}
-    unbound = [_unbound(fault) for name, fault in faults.items() if codes is None and name not in shown]
+    unbound = [
+        _unbound(fault)
+        for fault in refreshed.node_faults
+        if not fault.bound and (codes is None or fault.participant in codes)
+    ]
     for result in unbound:
         _tell(report, result)
     return [*results, *unbound]

@@ -20,7 +20,7 @@ from federation.participants import TrustedNode, bind_participant, end_trust, lo
 from federation.statements import SubordinateStatement, verify_anchor_configuration, verify_subordinate_statement
 from federation.trust import parse_node_list
 from federation.trusted_anchor import TrustedAnchor, load_anchor
-from sync.errors import PeerError, PeerRefusalError, SyncError
+from sync.errors import PeerError, SyncError
 from sync.lease import check_epoch
 from sync.run import Run
 from sync.storing import store
@@ -38,6 +38,8 @@ class NodeFault:
     """The code it is bound to, or claims; None where that is not known."""
     code: str
     detail: str
+    bound: bool
+    """Whether the node is the one that the code is bound to: its own pull then says how it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +95,20 @@ def _read_list(run: Run, anchor: TrustedAnchor) -> tuple[list[str], str]:
 
 
 def _get(run: Run, anchor: TrustedAnchor, url: str, accept: str) -> Response:
+    response = _fetch(run, anchor, url, accept)
+    return check_status(response, 200)
+
+
+def _fetch(run: Run, anchor: TrustedAnchor, url: str, accept: str) -> Response:
     limits = run.node.limits
-    response = run.node.transport.get(
+    run.check_going_on()
+    return run.node.transport.get(
         url,
         accept=accept,
         max_bytes=limits.token_bytes if accept == ENTITY_STATEMENT else limits.list_bytes,
         seconds=limits.token_seconds,
         allowed_networks=anchor.allowed_networks,
     )
-    if response.status == 404 and _error_of(response) == "not_found":
-        raise PeerRefusalError(404, "not_found", f"{url}: the anchor vouches for no such node")
-    return check_status(response, 200)
 
 
 def _error_of(response: Response) -> object:
@@ -118,13 +123,15 @@ def _error_of(response: Response) -> object:
 def _ask(run: Run, anchor: TrustedAnchor, fetch_url: str, entity_id: str) -> _Answer:
     try:
         check_entity_id(entity_id, run.node.settings.insecure_urls, anchor.allowed_networks)
-        token = _get(run, anchor, f"{fetch_url}?sub={quote(entity_id, safe='')}", ENTITY_STATEMENT).body
+        response = _fetch(run, anchor, f"{fetch_url}?sub={quote(entity_id, safe='')}", ENTITY_STATEMENT)
+        if response.status == 404 and _error_of(response) == "not_found":
+            return _Answer(entity_id, ended=True)
+        token = check_status(response, 200).body
         statement = verify_subordinate_statement(
             token, keys=anchor.keys, now=run.now, anchor_id=anchor.entity_id, entity_id=entity_id
         )
     except (PeerError, FederationError) as error:
-        gone = isinstance(error, PeerRefusalError) and error.code == "not_found"
-        return _Answer(entity_id, ended=gone, fault=None if gone else error)
+        return _Answer(entity_id, fault=error)
     return _Answer(entity_id, statement)
 
 
@@ -160,4 +167,4 @@ def _bind(session: Session, anchor: TrustedAnchor, known: TrustedNode | None, an
             )
         except FederationError as error:
             fault = error
-    return None if fault is None else NodeFault(answer.entity_id, code, fault.code, fault.detail)
+    return None if fault is None else NodeFault(answer.entity_id, code, fault.code, fault.detail, known is not None)
