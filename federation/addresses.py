@@ -59,8 +59,6 @@ def _embedded(address: IPAddress) -> list[IPAddress]:
     if isinstance(address, ipaddress.IPv4Address):
         return []
     found: list[IPAddress | None] = [address.ipv4_mapped, address.sixtofour]
-    if address.teredo is not None:
-        found += address.teredo
     if address in _NAT64:
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return [inner for inner in found if inner is not None]

@@ -96,21 +96,25 @@ def parse_header(header: bytes) -> Header:
 
 def _parse_other_form(header: bytes) -> Header:
     value = _read_object(header, "entry header")
-    expected = {"seq", "record", "op", "at"}
-    if value.get("op") != "delete":
-        expected.add("digest")
-    missing_digest = value.get("op") not in ("put", "delete") and value.keys() == expected - {"digest"}
-    if value.keys() != expected and not missing_digest:
-        raise _bad(f"expected a header of exactly {', '.join(sorted(expected))}, found {sorted(value)}")
+    _check_members(value)
     seq, record, op = value["seq"], value["record"], value["op"]
     if type(seq) is not int or not 0 <= seq < MAX_INTEGER:
         raise _bad(f"expected seq to be an integer from 0 below 2^53, found {seq!r}")
     if not isinstance(record, str) or not RECORD.fullmatch(record):
         raise _bad(f"expected record to be type/slug, found {record!r}")
-    if not isinstance(op, str) or not _OP.fullmatch(op):
-        raise _bad(f"expected op to be put or delete, found {op!r}")
     digest = _digest(value["digest"]) if "digest" in value else None
     return Header(seq, record, op, _instant(value["at"]), digest)
+
+
+def _check_members(value: Mapping[str, Any]) -> None:
+    """A put has a digest, a delete has none; a word of a newer version may have one."""
+    op = value.get("op")
+    if not isinstance(op, str) or not _OP.fullmatch(op):
+        raise _bad(f"expected op to be put or delete, found {op!r}")
+    plain = {"seq", "record", "op", "at"}
+    allowed = {"put": [plain | {"digest"}], "delete": [plain]}.get(op, [plain, plain | {"digest"}])
+    if value.keys() not in allowed:
+        raise _bad(f"expected a header of exactly {', '.join(sorted(allowed[0]))}, found {sorted(value)}")
 
 
 def _instant(at: object) -> dt.datetime:

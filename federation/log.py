@@ -25,7 +25,7 @@ from federation.entries import Entry, Header, page_end
 from federation.errors import ConcurrentAppendError, LogIntegrityError, NotHeldError
 from federation.head import Head as Head
 from federation.merkle import EMPTY_ROOT, Frontier, leaf_hash
-from federation.projection import CHUNK, apply_projected, project, read_header
+from federation.projection import CHUNK, apply_projected, project, read_header, read_stored
 from federation.tables import EntryRow, LogRow, SeenCheckpointRow
 
 ERASE_AFTER = dt.timedelta(hours=1)
@@ -270,14 +270,7 @@ def read_page(session: Session, participant: str, start: int) -> list[Entry]:
 
 def read_leaves(session: Session, participant: str, size: int) -> Iterator[bytes]:
     """The hashes of the first ``size`` leaves of a held log, in constant memory."""
-    query = (
-        sa.select(_ENTRY.c.header)
-        .where(_ENTRY.c.participant == participant, _ENTRY.c.seq < size)
-        .order_by(_ENTRY.c.seq)
-        .execution_options(yield_per=CHUNK)
-    )
-    for header in session.execute(query).scalars():
-        yield leaf_hash(header)
+    return (leaf_hash(entry.header) for _, entry in read_stored(session, participant, size, payloads=False))
 
 
 def compute_frontier(session: Session, participant: str, size: int) -> Frontier:

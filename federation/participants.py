@@ -102,7 +102,7 @@ def bind_participant(
     *,
     statement_expires_at: dt.datetime | None = None,
     allowed_networks: Sequence[str] | None = None,
-) -> TrustedNode:
+) -> None:
     """Trust a node for a code, or renew that trust; earlier allowed networks stay where none are given.
 
     Raises TrustError ``participant_taken`` where the code is bound to another node, or the node to another code, and
@@ -128,7 +128,6 @@ def bind_participant(
             setattr(row, name, value)
     session.flush()
     bump_counter(session, "federation")
-    return _required(session, participant)
 
 
 def _check_free(session: Session, participant: str, entity_id: str) -> None:
@@ -243,10 +242,3 @@ def shared_operating_keys(session: Session) -> dict[str, list[str]]:
         for kid in node.operating_keys:
             listed.setdefault(kid, []).append(node.participant)
     return {kid: codes for kid, codes in listed.items() if len(codes) > 1}
-
-
-def _required(session: Session, participant: str) -> TrustedNode:
-    node = load_participant(session, participant)
-    if node is None:
-        raise NotHeldError(f"no node is bound to {participant}")
-    return node

@@ -20,6 +20,7 @@ from directory.record_schemas import validate_record
 from directory.store import AppliedEntry, Skipped, apply_entries, drop_participant
 from directory.tables import SkippedRow
 from directory.vocabulary import RECORD_TYPES
+from federation.encoding import MAX_INTEGER
 from federation.entries import Entry, Header, parse_header, parse_payload
 from federation.errors import EntryError
 from federation.tables import EntryRow, LogRow
@@ -31,6 +32,18 @@ _SKIPPED = Base.metadata.tables[SkippedRow.__tablename__]
 _DELETE_SKIPPED = sa.delete(_SKIPPED).where(
     _SKIPPED.c.participant == sa.bindparam("of"), _SKIPPED.c.record.in_(sa.bindparam("records", expanding=True))
 )
+_ENTRY = Base.metadata.tables[EntryRow.__tablename__]
+_SELECT_ENTRIES = (
+    sa.select(_ENTRY.c.seq, _ENTRY.c.header, _ENTRY.c.payload)
+    .where(
+        _ENTRY.c.participant == sa.bindparam("of"),
+        _ENTRY.c.seq > sa.bindparam("after"),
+        _ENTRY.c.seq < sa.bindparam("end"),
+    )
+    .order_by(_ENTRY.c.seq)
+    .limit(CHUNK)
+)
+_SELECT_HEADERS = _SELECT_ENTRIES.with_only_columns(_ENTRY.c.seq, _ENTRY.c.header, sa.null())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +126,26 @@ def apply_projected(session: Session, participant: str, projected: Iterable[Proj
     )
 
 
-def read_stored(session: Session, participant: str) -> Iterator[tuple[int, Entry]]:
-    """Every stored entry of a log with its number, in order and in constant memory."""
-    columns = sa.select(EntryRow.seq, EntryRow.header, EntryRow.payload).where(EntryRow.participant == participant)
-    rows = session.execute(columns.order_by(EntryRow.seq), execution_options={"yield_per": CHUNK})
-    for seq, header, payload in rows:
-        yield seq, Entry(header, payload)
+def read_stored(
+    session: Session, participant: str, end: int = MAX_INTEGER, *, payloads: bool = True
+) -> Iterator[tuple[int, Entry]]:
+    """The stored entries below number ``end`` with their numbers, in order and in constant memory.
+
+    Without ``payloads`` they come as erased, which spares reading them.
+    """
+    query = _SELECT_ENTRIES if payloads else _SELECT_HEADERS
+    after = -1
+    # A page at a time, and no cursor that stays open: a reader may stop at any entry.
+    while rows := session.execute(query, {"of": participant, "after": after, "end": end}).all():
+        for seq, header, payload in rows:
+            yield seq, Entry(header, payload)
+        after = rows[-1].seq
 
 
 def replay(session: Session, participant: str) -> Iterator[Projected]:
     """A fresh projection of a whole log from its stored bytes; the read model is neither read nor written."""
     last: dict[str, int] = {}
-    for seq, entry in read_stored(session, participant):
+    for seq, entry in read_stored(session, participant, payloads=False):
         header = read_header(entry.header)
         if isinstance(header, Header):
             last[header.record] = seq

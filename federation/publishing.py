@@ -18,7 +18,7 @@ from directory.record_schemas import validate_record
 from directory.store import Record, keep_rota_version, load_record, load_records
 from federation.checkpoint import LIFETIME, Checkpoint, make_checkpoint, read_checkpoint
 from federation.entries import RECORD, Entry, make_delete, make_put
-from federation.errors import EntryError, FederationError, NotHeldError, TokenError
+from federation.errors import FederationError, NotHeldError, TokenError
 from federation.head import Head
 from federation.identity import Identity
 from federation.keys import KeySet
@@ -212,10 +212,7 @@ def _canonical(data: object) -> bytes:
 def _entry(seq: int, change: PendingChange, now: dt.datetime) -> Entry:
     if change.op == "delete" or change.data is None:
         return make_delete(seq, change.record, now)
-    try:
-        return make_put(seq, change.record, change.data, now)
-    except EntryError as error:
-        raise InvalidInputError([Fault("", f"record {change.record}", error.detail)]) from error
+    return make_put(seq, change.record, change.data, now)
 
 
 def _expected_record(participant: str, seq: int, change: PendingChange, now: dt.datetime) -> Record:

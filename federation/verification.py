@@ -130,7 +130,7 @@ def _verify_payload(
 def _superseding(session: Session, participant: str) -> dict[str, int]:
     """The number of the last entry of each record."""
     last: dict[str, int] = {}
-    for seq, entry in read_stored(session, participant):
+    for seq, entry in read_stored(session, participant, payloads=False):
         header = read_header(entry.header)
         if isinstance(header, Header):
             last[header.record] = seq

@@ -1,5 +1,6 @@
 """``veza verify`` names the first difference, whoever made it: a disk, a hand in the database, or a bug."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -251,6 +252,19 @@ def test_the_same_record_in_another_spelling_is_the_same(node: sa.Engine) -> Non
 def test_another_checkpoint_is_found(node: sa.Engine, token: str) -> None:
     damage(node, OWN_CHECKPOINT, token=token)
     assert verify(node)[0].what in {"head", "checkpoint"}
+
+
+def test_a_log_that_was_never_followed_yet_has_nothing_to_verify(engine: sa.Engine) -> None:
+    with writing(engine) as session:
+        create_log(session, "RS", own=False)
+    assert verify(engine) == []
+
+
+def test_a_checkpoint_from_before_a_move_still_verifies(node: sa.Engine) -> None:
+    moved = replace(RS, entity_id="https://new.example.rs")
+    with writing(node) as session:
+        store_configuration(session, make_configuration(moved, now=NOW + SECOND))
+    assert verify(node) == []
 
 
 def test_a_checkpoint_of_a_key_removed_since_still_verifies(node: sa.Engine) -> None:
