@@ -102,6 +102,12 @@ def peak_memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def measured_apart(module: str, *arguments: str) -> str:
+    """What ``python -m module`` prints, run as a process of its own so that this one's memory does not count."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
     processor = subprocess.run(

@@ -24,15 +24,29 @@ def make_rota(seed: int) -> Rota:
             "time_zone": zone,
             "layers": [
                 {"members": members, "start": "2015-01-05T08:00", "rotation": {"every": 12, "unit": "hours"}},
-                {"members": members[:3], "start": "2024-01-01T00:00", "rotation": {"every": 1, "unit": "weeks"},
-                 "restrictions": [{"weekdays": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]},
-                {"members": members[3:], "start": "2024-01-01T00:00", "rotation": {"every": 1, "unit": "days"},
-                 "restrictions": [{"weekdays": ["fri", "sat"], "start": "20:00", "end": "08:00"}]},
+                {
+                    "members": members[:3],
+                    "start": "2024-01-01T00:00",
+                    "rotation": {"every": 1, "unit": "weeks"},
+                    "restrictions": [
+                        {"weekdays": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}
+                    ],
+                },
+                {
+                    "members": members[3:],
+                    "start": "2024-01-01T00:00",
+                    "rotation": {"every": 1, "unit": "days"},
+                    "restrictions": [{"weekdays": ["fri", "sat"], "start": "20:00", "end": "08:00"}],
+                },
             ],
             "overrides": [
-                {"start": day.isoformat(timespec="seconds").replace("+00:00", "Z"),
-                 "end": (day + dt.timedelta(hours=12)).isoformat(timespec="seconds").replace("+00:00", "Z"),
-                 "member": members[0], "replaces": None, "reason": "swap"}
+                {
+                    "start": day.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                    "end": (day + dt.timedelta(hours=12)).isoformat(timespec="seconds").replace("+00:00", "Z"),
+                    "member": members[0],
+                    "replaces": None,
+                    "reason": "swap",
+                }
                 for day in days
             ],
         }

@@ -1,4 +1,4 @@
-"""Search as typed, in the memory of one process: three words of a name, the last one unfinished, with and without an error."""
+"""Search as typed, in the memory of one process: three words of a name, the last one unfinished, also misspelt."""
 
 import random
 import statistics

@@ -1,0 +1,196 @@
+"""Following one log: from nothing, after ten thousand changes, after ten, after none.
+
+The origin's answers are made ahead by the code that serves them, so that what is measured is the follower alone: fetch,
+inflate, prove, apply in one transaction, commit durably. Beside stands the *floor*: SHA-256 of every header and payload
+and the bare ``executemany`` of the rows that must be written, in one transaction on an equal database.
+"""
+
+import datetime as dt
+import hashlib
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import sqlalchemy as sa
+
+from benchmarks.measure import Report, Row, measured_apart
+from benchmarks.nodes import NOW, copy_database, found_node, make_identity, publish_units, sqlite_engine, trust
+from benchmarks.origin import DirectOrigin
+from directory.database import reading, writing
+from directory.index import IndexCache
+from federation.entries import PAGE, Entry, parse_header, parse_payload
+from federation.log import read_entries
+from federation.publishing import renew_checkpoint
+from sync.node import Node
+from sync.pull import PullResult, pull_participant
+
+ORIGIN, FOLLOWER = make_identity("ME"), make_identity("RS")
+LATER = NOW + dt.timedelta(hours=2)
+"""When the follower pulls again: the origin renewed its checkpoint meanwhile."""
+
+_ENTRY = "INSERT INTO entry (participant, seq, header, payload) VALUES (?, ?, ?, ?)"
+_ERASE = "UPDATE entry SET payload = NULL WHERE participant = ? AND seq = ?"
+_RECORD = (
+    "INSERT INTO record (participant, record, type, seq, at, data, state, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (participant, record) DO UPDATE SET seq = excluded.seq, at = excluded.at, data = excluded.data, "
+    "state = excluded.state, version = excluded.version"
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An origin that has changes, with its answers prepared, and a follower's database from before them."""
+
+    name: str
+    origin: DirectOrigin
+    held: Path
+    entries: Sequence[Entry]
+    superseded: Sequence[int]
+    """Numbers of the entries whose payload the new ones erase."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds: by the clock, of the processor."""
+
+    elapsed: float
+    processor: float
+
+
+def run(report: Report) -> None:
+    for records in (100_000,) if report.quick else (100_000, 1_000_000):
+        with tempfile.TemporaryDirectory(prefix="veza-bench-") as name:
+            _run(report, Path(name), records)
+    for records in (10_000, 100_000):
+        peak = float(measured_apart("benchmarks.sync_memory", str(records)))
+        report.add(Row(f"memory of a first sync of {records:,} at its peak", "flat", "MiB more than before", peak))
+
+
+def _run(report: Report, folder: Path, records: int) -> None:
+    large = records > 100_000
+    rounds = 3 if report.quick or large else 7
+    origin, empty, held = folder / "origin.db", folder / "empty.db", folder / "held.db"
+    with sqlite_engine(empty) as engine:
+        found_node(engine, FOLLOWER)
+        trust(engine, ORIGIN)
+    with sqlite_engine(origin) as engine:
+        found_node(engine, ORIGIN)
+        publish_units(engine, ORIGIN, range(records))
+        first = _stage(f"first sync of {records:,}", engine, empty, 0, records, ())
+        pull(first.origin, copy_database(empty, held), NOW)
+        compare(report, first, folder, rounds, "≤ 3 × the floor", 3.0)
+        if not large:
+            compare_searchable(report, first, folder, "≤ 3 × the floor", 3.0)
+    for changes in (0, 10, 10_000):
+        with sqlite_engine(copy_database(origin, folder / "changed.db")) as engine:
+            numbers = range(0, records, records // changes) if changes else range(0)
+            publish_units(engine, ORIGIN, numbers, version=1)
+            with writing(engine) as session:
+                renew_checkpoint(session, ORIGIN, LATER)
+            stage = _stage(f"{changes:,} changes into {records:,}", engine, held, records, changes, numbers)
+            if changes == 10_000:
+                compare(report, stage, folder, rounds, "≤ 2.5 × the floor", 2.5)
+                if not large:
+                    compare_searchable(report, stage, folder, "", None)
+            else:
+                measure(report, stage, folder, 5 * rounds, "≤ 15 ms" if changes else "≤ 10 ms of processor time")
+
+
+def _stage(name: str, engine: sa.Engine, held: Path, size: int, new: int, superseded: Sequence[int]) -> Stage:
+    starts = [size, *range((size // PAGE + 1) * PAGE, size + new, PAGE)] if new else []
+    origin = DirectOrigin(engine, ORIGIN).prepare(starts)
+    with reading(engine) as session:
+        entries = read_entries(session, ORIGIN.participant, size, size + new) if new else []
+    return Stage(name, origin, held, entries, superseded)
+
+
+def compare(report: Report, stage: Stage, folder: Path, rounds: int, goal: str, most: float) -> None:
+    """A pull beside its floor, each on a fresh copy of the follower's database."""
+    target = folder / "round.db"
+    pairs = []
+    for _ in range(rounds):
+        ours = pull(stage.origin, copy_database(stage.held, target))
+        pairs.append((ours.elapsed, floor(stage, copy_database(stage.held, target))))
+    ratio = statistics.median(a / b for a, b in pairs)
+    ours, beside = (statistics.median(values) for values in zip(*pairs, strict=True))
+    report.add(Row(stage.name, goal, "s", ours, beside, "floor", ratio, met=ratio <= most))
+
+
+def compare_searchable(report: Report, stage: Stage, folder: Path, goal: str, most: float | None) -> None:
+    """The same until one web process finds the new records in its index, which was current before; once."""
+    target = copy_database(stage.held, folder / "round.db")
+    index = IndexCache()
+    with sqlite_engine(target) as engine, reading(engine) as session:
+        index.refresh(session)
+    pulled = pull(stage.origin, target).elapsed
+    with sqlite_engine(target) as engine, reading(engine) as session:
+        start = time.perf_counter()
+        index.refresh(session)
+        indexed = time.perf_counter() - start
+    beside = floor(stage, copy_database(stage.held, target))
+    ratio = (pulled + indexed) / beside
+    note = f"{indexed:.3g} s of it the index of one web process"
+    met = None if most is None else ratio <= most
+    report.add(Row(f"{stage.name}, searchable", goal, "s", pulled + indexed, beside, "floor", ratio, met, note))
+
+
+def measure(report: Report, stage: Stage, folder: Path, rounds: int, goal: str) -> None:
+    """A pull that is too small to be compared with anything."""
+    costs = [pull(stage.origin, copy_database(stage.held, folder / "round.db")) for _ in range(rounds)]
+    elapsed = statistics.median(cost.elapsed for cost in costs) * 1000
+    processor = statistics.median(cost.processor for cost in costs) * 1000
+    met = elapsed <= 15 if stage.entries else processor <= 10
+    note = f"{processor:.3g} ms of processor time"
+    report.add(Row(stage.name, goal, "ms", elapsed, met=met, note=note))
+
+
+def pull(origin: DirectOrigin, database: Path, now: dt.datetime = LATER) -> Cost:
+    """What one pull into this database costs, with a process that has the database open already."""
+    with sqlite_engine(database) as engine:
+        node = Node(engine, FOLLOWER, origin)
+        with reading(engine) as session:
+            session.execute(sa.text("SELECT 1"))
+        start, processor = time.perf_counter(), time.process_time()
+        result = pull_participant(node, ORIGIN.participant, now)
+        cost = Cost(time.perf_counter() - start, time.process_time() - processor)
+    check(result)
+    return cost
+
+
+def check(result: PullResult) -> None:
+    """A failed pull is quick, and proves nothing."""
+    if result.result != "ok":
+        raise SystemExit(f"the pull failed: {result.result}: {result.detail}")
+
+
+def floor(stage: Stage, database: Path) -> float:
+    """Seconds of what no follower can go below."""
+    code, at = ORIGIN.participant, "2026-11-21 20:00:00.000000"
+    start_seq = parse_header(stage.entries[0].header).seq
+    entries = [(code, seq, entry.header, entry.payload) for seq, entry in enumerate(stage.entries, start_seq)]
+    records = [
+        (code, parse_header(entry.header).record, "unit", seq, at, _data(entry), "live", seq)
+        for seq, entry in enumerate(stage.entries, start_seq)
+    ]
+    with sqlite_engine(database) as engine, engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        start = time.perf_counter()
+        for _, _, header, payload in entries:
+            hashlib.sha256(header).digest()
+            hashlib.sha256(payload or b"").digest()
+        driver.execute("BEGIN IMMEDIATE")
+        driver.executemany(_ENTRY, entries)
+        driver.executemany(_RECORD, records)
+        driver.executemany(_ERASE, [(code, seq) for seq in stage.superseded])
+        driver.execute("COMMIT")
+        return time.perf_counter() - start
+
+
+def _data(entry: Entry) -> str:
+    assert entry.payload is not None
+    return orjson.dumps(parse_payload(entry.payload)).decode()
