@@ -110,34 +110,43 @@ def test_an_import_that_is_killed_leaves_all_or_nothing(origin, tmp_path):
     assert origin.answer("import", path)["changed"] == []
 
 
-def test_a_node_that_is_killed_while_saving_keeps_what_it_said_it_saved(trio):
-    me, rs, _ = trio
-    ref = "/units/me-aro"
+def test_a_node_that_is_killed_while_saving_keeps_what_it_said_it_saved(origin, follower):
+    before = records_in_log(origin, "HR")["unit/hr-spoc"]
     saved = 0
     for _ in range(2):
         deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
-            data = me.get("/units/ME/me-aro")["data"]
-            me.save(ref, data | {"note": f"number {saved + 1}"})
+            data = origin.get("/units/HR/hr-spoc")["data"]
+            origin.save("/units/hr-spoc", data | {"note": f"number {saved + 1}"})
             saved += 1
-        me.kill()
-        assert me.answer("verify") == []
-        me.start()
-        assert me.get("/units/ME/me-aro")["data"]["note"] == f"number {saved}"
-    counted = records_in_log(me, "ME")
-    assert counted["unit/me-aro"] == saved + 1
-    eventually(lambda: (rs.get("/units/ME/me-aro") or {})["data"].get("note") == f"number {saved}")
-    assert rs.answer("verify") == []
+        origin.kill()
+        assert origin.answer("verify") == []
+        origin.start("--no-worker")
+        assert origin.get("/units/HR/hr-spoc")["data"]["note"] == f"number {saved}"
+    assert records_in_log(origin, "HR")["unit/hr-spoc"] == before + saved
+    assert sync(follower, "HR")[0].result == "ok"
+    assert follower.held("HR")["root"] == origin.held("HR")["root"]
+    assert follower.answer("verify") == []
 
 
-def test_a_worker_that_dies_is_replaced(trio):
-    _, rs, _ = trio
+def test_a_worker_that_dies_is_replaced_and_all_end_together(origin):
+    origin.stop()
+    origin.start()
+    serving = origin.process.pid
 
-    def workers_of_rs():
-        tasks = Path(f"/proc/{rs.process.pid}/task").iterdir()
-        pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-        return [pid for pid in pids if b"\0worker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    def children():
+        tasks = Path(f"/proc/{serving}/task").iterdir()
+        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
-    (first,) = eventually(workers_of_rs)
+    def workers():
+        return [pid for pid in children() if b"\0worker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    (first,) = eventually(workers)
     os.kill(first, signal.SIGKILL)
-    eventually(lambda: [pid for pid in workers_of_rs() if pid != first], 30)
+    eventually(lambda: [pid for pid in workers() if pid != first], 30)
+    processes = children()
+    os.kill(serving, signal.SIGKILL)  # not the group: its children have to notice by themselves
+    origin.process.wait()
+    origin.process = None
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes), 20)
+    origin.start("--no-worker")
