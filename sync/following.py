@@ -28,7 +28,7 @@ from sync.lease import check_epoch
 from sync.relays import relay_sources
 from sync.run import Run, Traffic
 from sync.source import Source
-from sync.spool import Spool
+from sync.spool import Spool, disk_errors_explained
 from sync.status import record_success
 from sync.storing import store
 from sync.trusted_log import TrustedLog
@@ -231,7 +231,7 @@ class Follower:
 
     def _advance_from(self, source: Source, offer: _Offer) -> Followed:
         limits, folder = self._run.node.limits, self._run.node.settings.spool
-        with Spool.resume(offer.held, limits.memory_bytes, folder) as spool:
+        with disk_errors_explained(), Spool.resume(offer.held, limits.memory_bytes, folder) as spool:
             fetching = Fetching(offer.held, spool, limits, self._allowance)
             relayed = not source.is_origin
             log = fetch_log(fetching, source, offer.checkpoint, lambda token: self._verify(token, relayed=relayed))

@@ -11,12 +11,14 @@ import struct
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from federation.head import Head
+from sync.errors import StorageError
 
 _FRAME = struct.Struct(">QII")
 _ORPHANED_AFTER = 2 * 24 * 3600
@@ -138,6 +140,15 @@ class Spool:
             return
         self._path, self._file, self._first = path, file, len(mark)
         self.size = path.stat().st_size - len(mark)
+
+
+@contextmanager
+def disk_errors_explained() -> Iterator[None]:
+    """Turn the OSError of a spool into StorageError ``storage_full``, whose detail says what to look at."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError("storage_full", f"fetched pages could not be kept on disk: {error}") from error
 
 
 def _kept(folder: Path, held: Head) -> Path:
