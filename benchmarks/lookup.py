@@ -1,0 +1,195 @@
+"""Lookups: through a served node beside a constant of the same application, and in process as the directory grows."""
+
+import datetime as dt
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import orjson
+
+from benchmarks import wrk
+from benchmarks.measure import Report, Row, median_of
+from benchmarks.nodes import sqlite_engine
+from benchmarks.population import NOW, REAL_UNITS, directory_of, documents, questions
+from directory.answers import to_json
+from directory.database import writing
+from directory.index import Directory
+from directory.lookup import lookup, parse_query
+from directory.policy import Policy, load_policy
+from directory.store import AppliedEntry, apply_entries
+from federation.log import create_log
+from web.accounts import add_user, issue_token
+from web.cli.init import create_node
+
+OWN = "ME"
+QUESTIONS = 400
+CONNECTIONS = 4
+START_SECONDS = 120
+
+
+def run(report: Report) -> None:
+    grow(report)
+    if not wrk.is_installed():
+        print(wrk.MISSING)
+        return
+    for units in (REAL_UNITS, 100_000):
+        with tempfile.TemporaryDirectory(prefix="veza-bench-") as folder, serving(Path(folder), units) as (base, token):
+            measure_served(report, units, base, token)
+
+
+# -- in process ------------------------------------------------------------------------------------------------------
+
+
+def grow(report: Report) -> None:
+    """The same questions, with the same candidates, to larger and larger directories."""
+    sizes = (1_000, 100_000) if report.quick else (1_000, 100_000, 1_000_000)
+    rounds = 5 if report.quick else 9
+    policy = load_policy()
+    directories = {size: directory_of(size) for size in sizes}
+    check_equal(directories, policy)
+    for name, fresh in (("prepared before", False), ("for the first time", True)):
+        times: dict[int, list[float]] = {size: [] for size in sizes}
+        for _ in range(rounds):
+            for size, directory in directories.items():
+                times[size].append(ask_all(directory, policy, fresh))
+        small = sizes[0]
+        for size in sizes[1:]:
+            ratio = statistics.median(a / b for a, b in zip(times[size], times[small], strict=True))
+            report.add(
+                Row(
+                    f"lookup in process, {name}, {size:,} units beside {small:,}",
+                    "≤ 1.25 ×",
+                    "µs",
+                    statistics.median(times[size]),
+                    statistics.median(times[small]),
+                    f"{small:,}:",
+                    ratio,
+                    met=ratio <= 1.25,
+                )
+            )
+
+
+def ask_all(directory: Directory, policy: Policy, fresh: bool) -> float:
+    """Microseconds of one of all questions, read from its fields and answered as JSON."""
+    asked = questions(QUESTIONS)
+    if fresh:
+        directory.apply(())  # forgets what was prepared
+    else:
+        answer_all(directory, policy, asked)
+    return median_of(lambda: answer_all(directory, policy, asked), 1) / len(asked) * 1e6
+
+
+def answer_all(directory: Directory, policy: Policy, asked: list[dict[str, str]]) -> list[bytes]:
+    return [
+        orjson.dumps(to_json(lookup(parse_query(fields, directory, NOW), directory, policy, lambda code: None)))
+        for fields in asked
+    ]
+
+
+def check_equal(directories: dict[int, Directory], policy: Policy) -> None:
+    """Growth is measured fairly only where every directory gives the same answers."""
+    answers = [answer_all(directory, policy, questions(QUESTIONS)) for directory in directories.values()]
+    assert all(answer == answers[0] for answer in answers), "the added units changed the answers"
+
+
+# -- served ----------------------------------------------------------------------------------------------------------
+
+
+def measure_served(report: Report, units: int, base: str, token: str) -> None:
+    """Lookups and constants in turn, all from the same worker process."""
+    rounds, seconds = (3, 2) if report.quick else (7, 4)
+    paths = [f"/api/v1/lookup?{urlencode(fields)}" for fields in questions(QUESTIONS)]
+    load = {
+        "lookup": lambda: wrk.load(base, paths, seconds, CONNECTIONS, token),
+        "constant": lambda: wrk.load(base, ["/constant"], seconds, CONNECTIONS),
+        "bare": lambda: wrk.load(base, ["/bare/"], seconds, CONNECTIONS),
+    }
+    for ask in load.values():
+        ask()
+    loads = [{name: ask() for name, ask in load.items()} for _ in range(rounds)]
+    rates = {name: statistics.median(each[name].rate for each in loads) for name in load}
+    p50, p99 = (statistics.median(getattr(each["lookup"], cut) for each in loads) for cut in ("p50", "p99"))
+    for beside, name, goal in (("constant", "constant of the same app", 0.5), ("bare", "constant of a bare app", None)):
+        ratio = statistics.median(each["lookup"].rate / each[beside].rate for each in loads)
+        report.add(
+            Row(
+                f"GET /api/v1/lookup, {units:,} units",
+                f"≥ {goal} ×" if goal else "",
+                "/s",
+                rates["lookup"],
+                rates[beside],
+                name,
+                ratio,
+                met=None if goal is None else ratio >= goal,
+                note=f"p50 {p50:.3g} ms, p99 {p99:.3g} ms over {CONNECTIONS} connections",
+            )
+        )
+
+
+@contextmanager
+def serving(folder: Path, units: int) -> Iterator[tuple[str, str]]:
+    """The address of a node that holds so many units, one web worker, and a token for it."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    data = folder / "node"
+    token = make_node(data, base, units)
+    server = subprocess.Popen([sys.executable, "-m", "benchmarks.served", str(data), str(port)])
+    try:
+        wait_for(f"{base}/api/v1/lookup?country=RS", token, server)
+        yield base, token
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def make_node(data: Path, base: str, units: int) -> str:
+    """A node that holds every participant's records, and a token of an officer of it.
+
+    The records go straight to the read model: whether a log proved them makes no difference to a lookup.
+    """
+    create_node(data, {"participant": OWN, "url": base, "insecure_urls": True})
+    with sqlite_engine(data / "veza.db") as engine, writing(engine) as session:
+        for document in documents(units):
+            if document.participant != OWN:
+                create_log(session, document.participant, own=False)
+            entries = (
+                AppliedEntry(seq, record, "put", NOW, record_data, None, "live")
+                for seq, (record, record_data) in enumerate(document.records.items())
+            )
+            apply_entries(session, document.participant, entries)
+        now = dt.datetime.now(dt.UTC)
+        add_user(session, "bench", "correct horse battery", ["officer"], None, now)
+        return issue_token(session, "bench", dt.timedelta(hours=8), now)
+
+
+def wait_for(url: str, token: str, server: "subprocess.Popen[bytes]") -> None:
+    """Wait until the node answers; its first answer waits for the index."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    ends = time.monotonic() + START_SECONDS
+    while time.monotonic() < ends:
+        if server.poll() is not None:
+            raise SystemExit(f"the node ended with status {server.returncode}")
+        try:
+            with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
+                answer.read()
+            return
+        except urllib.error.HTTPError as error:
+            raise SystemExit(f"the node refuses: {error.read().decode()}") from error
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"the node did not answer within {START_SECONDS} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
