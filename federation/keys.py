@@ -116,7 +116,11 @@ def _parse_jwk(jwk: object, anchor: bool) -> PublicKey:
     reader = _READERS.get(str(jwk.get("kty")))
     if reader is None or (jwk["kty"] != "OKP" and not anchor):
         raise TokenError("malformed", f"expected an Ed25519 key (kty OKP), found kty {jwk.get('kty')!r}"[:200])
-    key = reader(jwk)
+    return _named(reader(jwk), jwk, anchor)
+
+
+def _named(key: PublicKey, jwk: Mapping[str, Any], anchor: bool) -> PublicKey:
+    """The key under the ``kid`` that its owner gave; a node's is the thumbprint, an anchor's may be any text."""
     given = jwk.get("kid", key.kid)
     if given == key.kid:
         return key

@@ -153,16 +153,21 @@ def _append_chunk(session: Session, head: Head, start: int, chunk: Sequence[Entr
     previous = _last_numbers(session, head.participant, list(last))
     rows, projected = [], []
     for seq, (entry, header) in enumerate(zip(chunk, headers, strict=True), start):
-        row = {"participant": head.participant, "seq": seq, "header": entry.header, "payload": entry.payload}
-        if isinstance(header, Header) and last[header.record] != seq:
-            row |= {"superseded_at": now} if head.own and entry.payload else {"payload": None, "superseded_at": None}
-        else:
-            row["superseded_at"] = None
+        superseded = isinstance(header, Header) and last[header.record] != seq
+        rows.append(_row(head, seq, entry, superseded, now))
+        if not superseded:
             projected.append(project(head.participant, seq, header, entry.payload))
-        rows.append(row)
     session.execute(_INSERT_ENTRY, rows)
     _supersede(session, head, previous, now)
     apply_projected(session, head.participant, projected)
+
+
+def _row(head: Head, seq: int, entry: Entry, superseded: bool, now: dt.datetime) -> dict[str, Any]:
+    """A row of the table ``entry``; one that is superseded already is marked in the own log, bare in a followed one."""
+    row = {"participant": head.participant, "seq": seq, "header": entry.header, "payload": entry.payload}
+    if superseded and not head.own:
+        return row | {"payload": None, "superseded_at": None}
+    return row | {"superseded_at": now if superseded and entry.payload is not None else None}
 
 
 def _last_numbers(session: Session, participant: str, records: list[str]) -> list[int]:

@@ -105,16 +105,16 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
 
     Raises LogIntegrityError ``root_mismatch`` where the path does not prove it.
     """
-    node, position, last = leaf, index, size - 1
     if not 0 <= index < size:
         raise LogIntegrityError("root_mismatch", f"expected an index below {size}, found {index}")
+    node, position, last = leaf, index, size - 1
     for sibling in path:
         if last == 0:
             raise LogIntegrityError("root_mismatch", f"expected a shorter path for leaf {index} of {size}")
         if position & 1 or position == last:
             node = _node(sibling, node)
-            while not position & 1:  # levels where the node moved up without a sibling
-                position, last = position >> 1, last >> 1
+            skipped = (position & -position).bit_length() - 1  # levels on which it moved up without a sibling
+            position, last = position >> skipped, last >> skipped
         else:
             node = _node(node, sibling)
         position, last = position >> 1, last >> 1

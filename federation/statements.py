@@ -103,6 +103,23 @@ def make_configuration(
         raise KeyFileError("expected the federation key in federation.pem: a configuration is signed with it")
     earliest = whole_seconds(now) if not_before is None else not_before + dt.timedelta(seconds=1)
     federation_keys = {**(other_federation_keys or {}), **key_set(identity.federation_key)}
+    claims = _statement(
+        identity.entity_id,
+        identity.entity_id,
+        max(whole_seconds(now), earliest),
+        lifetime,
+        federation_keys,
+        {
+            "federation_entity": {"organization_name": name or identity.participant, "contacts": list(contacts)},
+            "veza_node": _node(identity, readers),
+        },
+    )
+    if authority_hints:
+        claims["authority_hints"] = list(authority_hints)
+    return read_configuration(sign(claims, identity.federation_key, ENTITY_STATEMENT.typ))
+
+
+def _node(identity: Identity, readers: Sequence[str]) -> dict[str, Any]:
     base = f"{identity.entity_id}/federation/v1"
     node: dict[str, Any] = {
         "protocol": PROTOCOL,
@@ -112,22 +129,7 @@ def make_configuration(
         "messages": f"{base}/messages",
         "checkpoints": f"{base}/checkpoints",
     }
-    if readers:
-        node["readers"] = list(readers)
-    claims = _statement(
-        identity.entity_id,
-        identity.entity_id,
-        max(whole_seconds(now), earliest),
-        lifetime,
-        federation_keys,
-        {
-            "federation_entity": {"organization_name": name or identity.participant, "contacts": list(contacts)},
-            "veza_node": node,
-        },
-    )
-    if authority_hints:
-        claims["authority_hints"] = list(authority_hints)
-    return read_configuration(sign(claims, identity.federation_key, ENTITY_STATEMENT.typ))
+    return node | ({"readers": list(readers)} if readers else {})
 
 
 def make_anchor_configuration(

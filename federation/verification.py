@@ -111,20 +111,24 @@ def _verify_entries(session: Session, head: Head) -> Iterator[Finding]:
 def _verify_payload(
     head: Head, seq: int, entry: Entry, superseded_by: dict[str, int], marked: frozenset[int]
 ) -> Iterator[Finding]:
+    try:
+        check_payload(entry)
+    except FederationError as error:
+        yield Finding(head.participant, "digest", seq, "the payload that the header covers", str(error), _RESTORE)
     header = read_header(entry.header)
-    if entry.payload is not None:
-        try:
-            check_payload(entry)
-        except FederationError as error:
-            yield Finding(head.participant, "digest", seq, "the payload that the header covers", str(error), _RESTORE)
-    if not isinstance(header, Header):
-        return
-    last = superseded_by[header.record]
-    if last == seq and header.op == "put" and entry.payload is None:
+    if isinstance(header, Header):
+        yield from _verify_erasure(head, seq, header, entry.payload is not None, superseded_by[header.record], marked)
+
+
+def _verify_erasure(
+    head: Head, seq: int, header: Header, has_payload: bool, last: int, marked: frozenset[int]
+) -> Iterator[Finding]:
+    """The last put of a record has its payload; what it supersedes has none, or one that waits to be erased."""
+    if last == seq and header.op == "put" and not has_payload:
         yield Finding(head.participant, "payload", seq, f"the payload of {header.record}", "none", _RESTORE)
-    if last != seq and entry.payload is not None and seq not in marked:
+    if last != seq and has_payload and seq not in marked:
         expected = f"no payload: entry {last} supersedes it"
-        yield Finding(head.participant, "erasure", seq, expected, "a payload that nothing will erase", _REBUILD)
+        yield Finding(head.participant, "erasure", seq, expected, "a payload that nothing will erase", _RESTORE)
 
 
 def _superseding(session: Session, participant: str) -> dict[str, int]:
