@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,7 +73,7 @@ def serve_node(options: ServeOptions) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=int(STOP_SECONDS),
     )
-    child = WorkerProcess(options.data) if options.with_worker else None
+    child = WorkerProcess(_worker_command(options.data)) if options.with_worker else None
     if child is not None:
         server.on_startup(child.start)  # by then granian has its signal handlers: none can be lost
     try:
@@ -101,10 +102,11 @@ def end_with_parent(parent: int) -> None:
 
 
 class WorkerProcess:
-    """``veza worker`` as a child that is replaced when it dies."""
+    """A child (``veza worker``) that is replaced when it dies; ``patience`` is how long it may take to stop (s)."""
 
-    def __init__(self, data: Path) -> None:
-        self._command = [sys.executable, "-m", "web.cli", "--data", str(data), "worker", "--parent", str(os.getpid())]
+    def __init__(self, command: Sequence[str], patience: float = STOP_SECONDS) -> None:
+        self._command = list(command)
+        self._patience = patience
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._supervise, name="worker-supervisor", daemon=True)
@@ -118,12 +120,11 @@ class WorkerProcess:
         self._stopping.set()
         if not self._thread.is_alive():
             return
-        process = self._process
-        if process is not None:
-            process.terminate()
-        self._thread.join(STOP_SECONDS)
-        if self._thread.is_alive() and process is not None:
-            process.kill()
+        if self._process is not None:
+            self._process.terminate()
+        self._thread.join(self._patience)
+        if self._thread.is_alive() and self._process is not None:
+            self._process.kill()
             self._thread.join()
 
     def _supervise(self) -> None:
@@ -136,6 +137,10 @@ class WorkerProcess:
             self._process.wait()
             pause = 1.0 if time.monotonic() - started > SETTLED_SECONDS else min(2 * pause, LONGEST_PAUSE_SECONDS)
             self._stopping.wait(pause)
+
+
+def _worker_command(data: Path) -> list[str]:
+    return [sys.executable, "-m", "web.cli", "--data", str(data), "worker", "--parent", str(os.getpid())]
 
 
 def _load_app(data: Path, parent: int) -> Flask:
