@@ -79,7 +79,8 @@ class Worker:
     def close(self) -> None:
         """Stop the scheduler, give up what is under way, and let another worker lead."""
         self._node.stop()
-        self._scheduler.shutdown(wait=True)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
         self._express.close()
         fence = self._fence
         if fence is not None:
