@@ -14,11 +14,14 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
-from directory.database import writing
+from directory.database import reading, writing
 from directory.document import parse_document
 from federation.keys import parse_jwks
+from federation.participants import load_participants
+from sync.configurations import refresh_configuration
 from sync.refresh import refresh_trust
-from sync.run import Run
+from sync.run import Run, Traffic
+from sync.source import Source
 from web import accounts
 from web.cli.anchor import enrol_node, make_anchor, trust_anchor
 from web.cli.importing import import_records
@@ -115,7 +118,7 @@ def sync_nodes(nodes: Sequence[DemoNode]) -> None:
     deadline = time.monotonic() + SYNC_SECONDS
     waiting = list(nodes)
     with ThreadPoolExecutor(PROCESSES) as pool:
-        list(pool.map(_ask_anchor, waiting))  # a node answers only those that it trusts already
+        list(pool.map(_meet_others, waiting))  # a node answers only those whose keys it knows already
         while waiting:
             failures = dict(zip(waiting, pool.map(_sync_node, waiting), strict=True))
             waiting = [node for node, failed in failures.items() if failed]
@@ -124,9 +127,15 @@ def sync_nodes(nodes: Sequence[DemoNode]) -> None:
                 raise DemoError(f"not everything could be synced: {failed}")
 
 
-def _ask_anchor(node: DemoNode) -> None:
+def _meet_others(node: DemoNode) -> None:
+    """Ask the anchor who is there, and each of them for its configuration, before anybody asks for a log."""
     with opened_node(node.data) as (_, opened):
-        refresh_trust(Run(opened, now()))
+        run = Run(opened, now())
+        refresh_trust(run)
+        with reading(opened.engine) as session:
+            others = [other for other in load_participants(session) if other.trust != "own"]
+        for other in others:
+            refresh_configuration(run, other, Source(run, other, other.participant, Traffic()), ())
 
 
 def _sync_node(node: DemoNode) -> str:

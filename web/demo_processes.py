@@ -35,9 +35,14 @@ class DemoProcesses:
         command = [sys.executable, "-m", "web.cli", "--data", str(node.data), "serve", *options]
         with (node.data / "serve.log").open("ab") as log:
             # a session of its own: a terminal's Ctrl-C reaches the demo alone, which then stops every group in order
-            self._processes[node.participant] = subprocess.Popen(  # noqa: S603  # our own program
+            process = subprocess.Popen(  # noqa: S603  # our own program
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+        self.adopt(node.participant, process)
+
+    def adopt(self, participant: str, process: subprocess.Popen[bytes]) -> None:
+        """Look after a process that leads a process group of its own."""
+        self._processes[participant] = process
 
     def wait_until_healthy(self, nodes: Sequence[DemoNode]) -> None:
         """Return once every node answers; DemoError for one that ended or does not answer in time."""
