@@ -4,6 +4,7 @@
 on a line of its own with its place, so that all of them can be mended in one go.
 """
 
+import errno
 import json
 from collections.abc import Sequence
 
@@ -50,7 +51,7 @@ def describe_failure(error: Exception) -> tuple[str, str, tuple[Fault, ...]]:
 
 
 def _os_code(error: OSError) -> str:
-    return "not_found" if isinstance(error, FileNotFoundError) else "bad_request"
+    return {errno.ENOENT: "not_found", errno.ENOSPC: "storage_full"}.get(error.errno or 0, "bad_request")
 
 
 def _os_detail(error: OSError) -> str:
