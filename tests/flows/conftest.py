@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.flows.federation import START_SECONDS, FlowNode, eventually, join, stopping, sync_until_ok
+from tests.flows.federation import START_SECONDS, FlowNode, eventually, stopping
+from web.demo import join_nodes, sync_nodes
+from web.demo_plan import DemoNode
 
 Trio = tuple[FlowNode, FlowNode, FlowNode]
 
@@ -21,7 +23,8 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
             node.start(wait=False)
         for node in nodes:
             eventually(node.answers, START_SECONDS)
-        join(nodes, nodes)
-        sync_until_ok(nodes)
+        members = [DemoNode(node.participant, order, node.url, node.data) for order, node in enumerate(nodes)]
+        join_nodes(members)
+        sync_nodes(members)
         me, rs, mk = nodes
         yield me, rs, mk

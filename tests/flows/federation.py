@@ -206,12 +206,6 @@ def ask_anchor(nodes: Sequence[FlowNode]) -> None:
             refresh_trust(Run(opened, now()))
 
 
-def sync_until_ok(nodes: Sequence[FlowNode]) -> None:
-    """Sync every node until nothing fails; while they get to know each other some pulls do."""
-    for node in nodes:
-        eventually(lambda node=node: all(result.result == "ok" for result in sync(node)), 30)
-
-
 def sync(node: FlowNode, *codes: str) -> list[PullResult]:
     """``veza sync``, whatever comes of it."""
     with opened_node(node.data) as (_, opened):

@@ -57,6 +57,6 @@ def worker(data: Path, parent: int | None) -> None:
     signal.signal(signal.SIGINT, ask_to_stop if parent is None else signal.SIG_IGN)
     if parent is not None:
         end_with_parent(parent)
-    configure_logs()
     with opened_node(data) as (_, node):
+        configure_logs()
         run_worker(node, stop)

@@ -189,3 +189,8 @@ def test_a_participant_that_is_not_held_is_said(veza):
     status, _, err = veza("export", "RS")
     assert status == 1
     assert err.startswith("veza: not_found: no records of RS are held")
+
+
+def test_an_export_is_json_or_something_else_not_both(veza):
+    assert veza("export", "--json")[0] == 0
+    assert veza("export", "--json", "--format", "csv")[0] == 2

@@ -274,3 +274,11 @@ def test_help_lists_every_command(run):
     assert status == 0
     for name in ("lookup", "on-duty", "rota"):
         assert name in out
+
+
+def test_a_schedule_on_a_terminal_is_a_table(run, write, monkeypatch):
+    monkeypatch.setattr("web.cli.rota.sys.stdout.isatty", lambda: True, raising=False)
+    status, out, _ = run("rota", "shifts", "--rota", write(ROTA), *WINDOW)
+    assert status == 0
+    assert out.splitlines()[0].split() == ["start", "end", "member"]
+    assert out.splitlines()[1].split() == ["2026-01-05T07:00:00Z", "2026-01-06T07:00:00Z", "ana"]
