@@ -122,7 +122,7 @@ def _header_names(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def build_node(data: Path, settings: dict[str, object] | None = None, neighbours: tuple[str, ...] = NEIGHBOURS) -> None:
+def build_node(data: Path, settings: dict[str, object] | None = None, now: dt.datetime = NOW) -> None:
     """Make the node of Montenegro in ``data``, as the commands would."""
     data.mkdir(parents=True, exist_ok=True)
     chosen = {"participant": "ME", "url": URL, "name": "Police of Montenegro", "insecure_urls": True}
@@ -137,14 +137,14 @@ def build_node(data: Path, settings: dict[str, object] | None = None, neighbours
         ensure_counters(session)
         assert identity.federation_key is not None
         bind_participant(session, "ME", config.url, "own", key_set(identity.federation_key))
-        renew_configuration(session, identity, name=config.name, now=NOW)
+        renew_configuration(session, identity, name=config.name, now=now)
         create_log(session, "ME", own=True)
-        publish(session, identity, own_changes(), NOW)
-        for code in neighbours:
-            follow(session, data / "neighbours", code)
+        publish(session, identity, own_changes(), now)
+        for code in NEIGHBOURS:
+            follow(session, data / "neighbours", code, now)
         for name, (roles, unit) in USERS.items():
-            accounts.add_user(session, name, PASSWORD, roles, unit, NOW)
-            tokens[name] = accounts.issue_token(session, name, dt.timedelta(hours=8), NOW)
+            accounts.add_user(session, name, PASSWORD, roles, unit, now)
+            tokens[name] = accounts.issue_token(session, name, dt.timedelta(hours=8), now)
     engine.dispose()
     (data / "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
 
@@ -161,18 +161,18 @@ def neighbour_identity(keys: Path, code: str) -> Identity:
     return create_identity(keys / code, code, f"http://127.0.0.1:81{NEIGHBOURS.index(code) + 1}0")
 
 
-def follow(session: sa.orm.Session, keys: Path, code: str) -> Identity:
+def follow(session: sa.orm.Session, keys: Path, code: str, now: dt.datetime = NOW) -> Identity:
     """Trust a neighbour, and hold its log as if it had been synced."""
     identity = neighbour_identity(keys, code)
     assert identity.federation_key is not None
     bind_participant(session, code, identity.entity_id, "peering", key_set(identity.federation_key))
-    store_configuration(session, make_configuration(identity, now=NOW))
+    store_configuration(session, make_configuration(identity, now=now))
     records = parse_document(json.loads(REGION.read_text(encoding="utf-8")), code).records
-    entries = [make_put(seq, record, data, NOW) for seq, (record, data) in enumerate(records.items())]
+    entries = [make_put(seq, record, data, now) for seq, (record, data) in enumerate(records.items())]
     head = create_log(session, code, own=False)
     frontier = head.frontier.extend(leaf_hash(entry.header) for entry in entries)
-    checkpoint = make_checkpoint(identity, frontier.size, frontier.root(), NOW, None)
-    append_entries(session, head, entries, frontier, checkpoint, NOW)
+    checkpoint = make_checkpoint(identity, frontier.size, frontier.root(), now, None)
+    append_entries(session, head, entries, frontier, checkpoint, now)
     return identity
 
 
