@@ -6,10 +6,12 @@ import click
 
 from directory.database import reading
 from federation.participants import load_participants
-from federation.trusted_anchor import load_anchor
+from federation.trusted_anchor import TrustedAnchor, load_anchor
 from sync.federation_report import report
 from sync.node import Node
 from sync.pull import PullResult, pull_all
+from sync.refresh import refresh_trust
+from sync.run import Run
 from web.cli.databases import opened_database
 from web.cli.failure import CommandError
 from web.cli.nodes import opened_node
@@ -42,16 +44,25 @@ def sync(data: Path, codes: tuple[str, ...], as_json: bool) -> None:
 def pull(node: Node, codes: tuple[str, ...] = ()) -> list[PullResult]:
     """Pull CODES or everybody, with a progress bar on a terminal; one result each.
 
-    ``not_found`` where there is nobody to follow: neither an anchor nor a peer is trusted, or the anchor is silent.
+    Where there is nobody to follow: ``not_found`` if no anchor is trusted, the anchor's failure if it is silent.
     """
     with reading(node.engine) as session:
         known = [other for other in load_participants(session) if other.trust != "own" and other.ended_at is None]
         anchor = load_anchor(session)
     with counting("syncing", len(codes or known)) as advance:
         results = pull_all(node, now(), codes or None, report=lambda result: advance())
-    if not results and anchor is None:
-        raise CommandError("not_found", "nobody is followed yet: `veza anchor trust` names an anchor")
+    if not results:
+        _explain_nobody(node, anchor)
     return results
+
+
+def _explain_nobody(node: Node, anchor: TrustedAnchor | None) -> None:
+    """Nobody to follow is no success where it is only that nobody vouches, or that the anchor is silent."""
+    if anchor is None:
+        raise CommandError("not_found", "nobody is followed yet: `veza anchor trust` names an anchor")
+    fault = refresh_trust(Run(node, now())).anchor_fault
+    if fault is not None:
+        raise CommandError(fault.code, f"the anchor {anchor.entity_id} cannot be asked whom to follow: {fault.detail}")
 
 
 @click.command("federation")

@@ -10,6 +10,7 @@ from directory.database import writing
 from directory.errors import Fault, NotFoundError
 from federation.keys import generate_key, key_set
 from federation.participants import bind_participant
+from federation.trusted_anchor import trust_anchor
 from web.cli import COMMANDS, main, veza
 from web.cli.failure import CommandError, describe_failure, fault_to_json
 from web.cli.nodes import opened_node
@@ -31,6 +32,17 @@ def test_a_node_that_follows_nobody_says_how_to(veza):
     status, out, err = veza("sync")
     assert (status, out) == (1, "")
     assert err.startswith("veza: not_found: nobody is followed yet")
+
+
+def test_an_anchor_that_is_silent_is_named(veza, data):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/anchor"
+        with opened_node(data) as (_, node), writing(node.engine) as session:
+            trust_anchor(session, url, key_set(generate_key()))
+        status, out, err = veza("sync")
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1].startswith(f"veza: unreachable: the anchor {url} cannot be asked whom to follow")
 
 
 def test_a_participant_that_cannot_be_reached_is_named_and_the_status_is_1(veza, following):

@@ -158,3 +158,27 @@ def test_a_node_without_keys_is_refused(veza, data):
     status, _, err = veza("keys", "list")
     assert status == 1
     assert "operating key" in err
+
+
+def test_a_new_operating_key_signs_and_the_old_one_stays_listed(veza, answer, write, data):
+    (old,) = [key["kid"] for key in answer("keys", "list") if key["use"] == "operating"]
+    new = answer("keys", "rotate")["operating_key"]
+    keys = {key["kid"]: (key["signs"], key["listed"]) for key in answer("keys", "list") if key["use"] == "operating"}
+    assert keys == {new: (True, True), old: (False, True)}
+    document = dict(sample_document("ME")) | {"languages": ["cnr", "en"]}
+    assert answer("import", write(document))["changed"] == ["participant/self"]
+    assert answer("verify") == []
+    assert "restart" in veza("keys", "rotate")[1]
+
+
+def test_a_rotation_that_cannot_be_signed_leaves_no_key(veza, data):
+    (data / "keys" / "federation.pem").unlink()
+    before = sorted((data / "keys").iterdir())
+    status, _, err = veza("keys", "rotate")
+    assert status == 1
+    assert err.startswith("veza: ")
+    assert sorted((data / "keys").iterdir()) == before
+
+
+def test_the_federation_key_is_not_rotated_yet(veza):
+    assert veza("keys", "rotate", "--federation")[0] == 1
