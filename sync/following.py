@@ -175,19 +175,19 @@ class Follower:
         raise failure
 
     def _ask_origin(self) -> _Offer:
-        """The checkpoint at the origin's own address; a rollback only when it is shown twice."""
-        origin = self._origin()
-        for may_err in (True, False):
-            held = self._load_held()
-            checkpoint = self._verify(origin.checkpoint(), relayed=False)
-            try:
-                standing = self._compare(held, checkpoint, relayed=False)
-            except LogIntegrityError as error:
-                if error.code != "rollback" or not may_err:
-                    raise
-            else:
-                return _Offer(checkpoint, origin, held, standing, from_origin=True)
-        raise AssertionError("the second answer is taken or raised")
+        """The checkpoint at the origin's own address; a rollback is believed only when it is shown twice."""
+        try:
+            return self._ask_origin_once()
+        except LogIntegrityError as error:
+            if error.code != "rollback":
+                raise
+        return self._ask_origin_once()
+
+    def _ask_origin_once(self) -> _Offer:
+        origin, held = self._origin(), self._load_held()
+        checkpoint = self._verify(origin.checkpoint(), relayed=False)
+        standing = self._compare(held, checkpoint, relayed=False)
+        return _Offer(checkpoint, origin, held, standing, from_origin=True)
 
     def _confirm(self, offer: _Offer) -> Followed:
         """Nothing new: the times of the checkpoint are stored."""

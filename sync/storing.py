@@ -34,7 +34,8 @@ def store(engine: sa.Engine, work: Callable[[Session], T], sleep: Callable[[floa
 
     Raises StorageError ``busy`` after the last try, ``storage_full`` where the disk is full.
     """
-    for attempt in range(ATTEMPTS):
+    attempt = 0
+    while True:
         try:
             with writing(engine) as session:
                 return work(session)
@@ -42,14 +43,14 @@ def store(engine: sa.Engine, work: Callable[[Session], T], sleep: Callable[[floa
             code = storage_code(error)
             if code is None:
                 raise
-            if code == "storage_full" or attempt == ATTEMPTS - 1:
+            if code == "storage_full" or attempt >= ATTEMPTS - 1:
                 raise StorageError(code, f"the database did not take the change: {error.orig}") from error
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             raise StorageError("storage_full", f"the disk is full: {error}") from error
         sleep(_FIRST_PAUSE * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+        attempt += 1
 
 
 def storage_code(error: sa.exc.DBAPIError) -> str | None:

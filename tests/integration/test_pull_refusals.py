@@ -21,6 +21,7 @@ from federation.entries import Entry
 from federation.merkle import EMPTY_ROOT
 from federation.signing import CHECKPOINT, ENTITY_STATEMENT, sign
 from federation.statements import CONFIGURATION_LIFETIME
+from sync.errors import PeerUnreachableError
 from sync.transport import JWT, Response
 from tests.simulators.follower import Follower, make_follower
 from tests.simulators.network import SimulatedNetwork
@@ -481,6 +482,66 @@ def test_whole_log_that_does_not_give_the_signed_root_is_no_fork(follower: Follo
     origin.checkpoint_claims = {"root": b64url_encode(bytes(32))}
     assert follower.pull("RS").result == "root_mismatch"
     assert follower.head("RS").disputed is None
+
+
+@pytest.mark.parametrize("limits", [{"run_entries": HELD}, {"run_bytes": 10}], ids=["entries", "bytes"])
+def test_fork_that_is_too_long_to_be_shown_in_a_run_stays_a_mismatch(
+    follower: Follower, network: SimulatedNetwork, limits: dict[str, int]
+) -> None:
+    fork_under_growth(network.nodes["https://rs.example"])
+    assert follower.limited(**limits).pull("RS").result == "root_mismatch"
+    assert follower.head("RS").disputed is None
+
+
+def test_fork_is_not_claimed_of_a_log_that_cannot_be_read_from_its_start(
+    follower: Follower, network: SimulatedNetwork
+) -> None:
+    origin = network.nodes["https://rs.example"]
+    fork_under_growth(origin)
+    origin.page_lie = lambda start, entries: b"nonsense" if start == 0 else entries
+    assert follower.pull("RS").result == "root_mismatch"
+    assert follower.head("RS").disputed is None
+
+
+def test_other_root_at_a_size_that_was_accepted_is_a_fork_even_above_what_is_held(
+    follower: Follower, network: SimulatedNetwork, engine: sa.Engine
+) -> None:
+    """After a restore from a backup the held log is shorter than what was once accepted."""
+    origin = network.nodes["https://rs.example"]
+    origin.grow(1)
+    with engine.begin() as connection:
+        seen = sa.text("INSERT INTO seen_checkpoint (participant, size, root) VALUES ('RS', :size, :root)")
+        connection.execute(seen, {"size": origin.size, "root": bytes(32)})
+    before = follower.snapshot("RS")
+    assert follower.pull("RS").result == "fork"
+    assert follower.snapshot("RS") == before
+    assert follower.head("RS").disputed == origin.served_checkpoint().decode()
+
+
+def test_withheld_payload_stays_withheld_where_no_newer_checkpoint_comes(
+    follower: Follower, network: SimulatedNetwork
+) -> None:
+    origin = network.nodes["https://rs.example"]
+    origin.grow(10)
+    origin.withhold_payload(105)
+    shown = [None]
+
+    def silent_after_the_first(url: str) -> Response | None:
+        if not shown:
+            raise PeerUnreachableError("timeout", "no newer one")
+        return shown.pop()
+
+    network.faults["/logs/RS/checkpoint"] = silent_after_the_first
+    assert follower.pull("RS").result == "withheld_payload"
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_refused_page_is_shown_with_the_code_of_the_refusal(
+    follower: Follower, network: SimulatedNetwork, status: int
+) -> None:
+    network.nodes["https://rs.example"].grow(1)
+    network.refuse("/logs/RS/entries", status, "forbidden")
+    assert follower.pull("RS").result == "forbidden"
 
 
 def test_rollback_is_believed_only_when_it_is_shown_twice(follower: Follower, network: SimulatedNetwork) -> None:

@@ -84,6 +84,27 @@ def test_head_that_another_process_moved_further_is_no_failure(
     follower.check_holds(origin)
 
 
+def test_race_that_is_lost_again_and_again_is_given_up(
+    follower: Follower, network: SimulatedNetwork, origin: SimulatedNode
+) -> None:
+    other, overtaking = follower.using(network), threading.local()
+
+    def overtake(url: str) -> None:
+        if not getattr(overtaking, "now", False):
+            overtaking.now = True
+            origin.grow(2)
+            other.pull("RS")
+            overtaking.now = False
+
+    origin.grow(1)
+    network.faults["/entries"] = overtake  # type: ignore[assignment]
+    network.faults["/checkpoint"] = lambda url: None if getattr(overtaking, "now", False) else origin.grow(1)  # type: ignore[func-returns-value]
+    assert follower.pull("RS").result == "conflict"
+    network.faults.clear()
+    assert follower.pull("RS").result == "ok"
+    follower.check_holds(origin)
+
+
 def test_older_checkpoint_asked_for_before_another_process_advanced_is_no_rollback(
     follower: Follower, network: SimulatedNetwork, origin: SimulatedNode
 ) -> None:

@@ -11,6 +11,7 @@ from directory.database import reading, writing
 from federation.keys import key_set
 from federation.participants import TrustedNode, end_trust, load_participant
 from sync.pull import PullResult, pull_all
+from sync.transport import Response
 from tests.simulators.follower import Follower, make_follower, pin
 from tests.simulators.network import SimulatedNetwork, answer
 from tests.simulators.node_simulator import SimulatedNode, named_identity, named_key
@@ -60,6 +61,9 @@ SILENCES: dict[str, Silence] = {
     "statements fail": lambda network: network.fail("/fetch", "timeout"),
     "statements are refused": lambda network: network.refuse("/fetch", 500, "oops"),
     "a 404 that says nothing of the node": lambda network: network.refuse("/fetch", 404, "not_found"),
+    "a 404 in words": lambda network: network.faults.update(
+        {"/fetch": lambda url: Response(404, "text/html", b"<h1>not_found</h1>")}
+    ),
     "statements are nonsense": lambda network: network.faults.update(
         {"/fetch": lambda url: answer(b"x.y.z", "application/entity-statement+jwt")}
     ),
@@ -293,6 +297,31 @@ class TestKeys:
         origin.grow(1)
         assert follower.pull_all()["RS"].result == "timeout"
         assert follower.head("RS").size == 6
+
+    @pytest.mark.parametrize("chain", ["lying", "silent", "none"])
+    def test_expired_configuration_is_renewed_through_a_peer(
+        self, follower: Follower, network: SimulatedNetwork, origin: SimulatedNode, chain: str
+    ) -> None:
+        """Of two peers one has nothing of use; the other relays the chain."""
+        for code in ("MK", "AL"):
+            network.add(code)
+        follower.pull_all()
+        follower.pass_time(8 * DAY)
+        for code in ("MK", "AL"):
+            network.nodes[f"https://{code.lower()}.example"].renew_configuration()
+        follower.pull_all(["MK", "AL"])
+        origin.renew_configuration()
+        origin.grow(1)
+        for code in ("MK", "AL"):
+            network.nodes[f"https://{code.lower()}.example"].relayed["RS"] = origin.copy()
+        if chain == "lying":
+            network.faults["//mk.example/federation/v1/configurations/"] = lambda url: answer(
+                b"[1]", "application/json"
+            )
+        elif chain == "silent":
+            network.fail("//mk.example/federation/v1/configurations/", "timeout")
+        origin.online = False
+        assert (follower.pull("RS").result, follower.head("RS").size) == ("ok", 6)
 
     def test_held_configuration_signed_by_a_key_that_the_anchor_replaced_is_not_used(
         self, follower: Follower, network: SimulatedNetwork, origin: SimulatedNode

@@ -312,7 +312,10 @@ def test_stopping_ends_an_exchange_under_way_and_refuses_new_ones() -> None:
 def test_address_that_takes_no_connection_ends_at_the_wall_clock() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=0)
     port = listener.getsockname()[1]
-    waiting = [socket.create_connection(("127.0.0.1", port))]  # fills the queue of a server that accepts nobody
+    waiting = [socket.socket() for _ in range(6)]  # fill the queue of a server that accepts nobody
+    for connection in waiting:
+        connection.setblocking(False)
+        connection.connect_ex(("127.0.0.1", port))
     client = HttpTransport(insecure_urls=True)
     for _ in range(3):
         with pytest.raises(PeerUnreachableError) as refusal:
