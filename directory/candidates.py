@@ -168,7 +168,7 @@ def _third_countries(pair: Pair) -> list[str]:
 def _is_on_siena(pair: Pair, code: str) -> bool:
     participant = pair.directory.participants.get(code)
     if participant is None:
-        return code in pair.policy.siena_outside
+        return pair.policy.is_on_siena(code)
     return "siena" in pair.policy.standing(participant).ceilings
 
 

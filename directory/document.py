@@ -14,7 +14,7 @@ from directory.errors import Fault, InvalidInputError
 from directory.json_file import load_json_file
 from directory.record_schemas import validate_record
 from directory.record_warnings import warnings_for
-from directory.references import reference_faults
+from directory.references import circular_parents, missing_references
 from directory.vocabulary import PARTICIPANT_CODE, PARTICIPANT_RECORD
 
 __all__ = [
@@ -175,6 +175,7 @@ class _Reader:
         self._participant = _code_of(entry) or ""
         self._records: dict[str, dict[str, Any]] = {}
         self._places: dict[str, str] = {}
+        self._stated: list[tuple[str, str, dict[str, Any]]] = []
         self._faults: list[Fault] = []
         self._warnings: list[str] = []
 
@@ -185,7 +186,11 @@ class _Reader:
         for part, type_ in PARTS.items():
             self._read_part(part, type_)
         # A record at fault has a place all the same: a reference to it is no second fault.
-        for record, fault in reference_faults(self._records, self._places, self._known):
+        for place, record, data in self._stated:
+            for fault in missing_references(record, data, self._places, self._known):
+                self._refuse(place, fault)
+        first_stated = {record: data for _, record, data in reversed(self._stated)}
+        for record, fault in circular_parents(first_stated):
             self._refuse(self._places[record], fault)
         if self._faults:
             raise InvalidInputError(self._faults)
@@ -207,6 +212,7 @@ class _Reader:
     def _add(self, place: str, type_: str, slug: object, data: dict[str, Any]) -> None:
         record = f"{type_}/{slug}"
         first = self._places.setdefault(record, place)
+        self._stated.append((place, record, data))
         if isinstance(slug, str) and first != place:
             self._refuse(place, Fault("/id", slug, f"expected each id once, but {first} has it too"))
         try:

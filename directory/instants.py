@@ -18,6 +18,8 @@ def parse_instant(text: object) -> dt.datetime:
         return dt.datetime.fromisoformat(text).astimezone(UTC)
     except OverflowError as error:
         raise ValueError("expected an instant within the years 1 to 9999") from error
+    except ValueError as error:
+        raise ValueError(f"expected an instant that is on the calendar: {error}") from error
 
 
 def format_instant(instant: dt.datetime) -> str:

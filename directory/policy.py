@@ -129,6 +129,11 @@ class Policy:
         """Return the gate that a classification sets (R2)."""
         return next((gate for gate in self.gates if gate.classification == classification), None)
 
+    def is_on_siena(self, code: str) -> bool:
+        """Whether a state that the directory does not hold is on SIENA; it may still be a participant elsewhere."""
+        cap = self.caps.get(code)
+        return code in self.siena_outside or (cap is not None and "siena" in cap.ceilings)
+
     def fixed_ceiling(self, channel: str, unit: Unit) -> str:
         """Return the ceiling of a channel that needs no connection, for one unit (R1)."""
         raised = self.raised_ceilings.get(channel, {})

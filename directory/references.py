@@ -4,22 +4,24 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from directory.errors import Fault
-from directory.vocabulary import parse_record_id
+from directory.vocabulary import SLUG
 
 Records = Mapping[str, Mapping[str, Any]]
 """Record id → data."""
 
 
-def reference_faults(records: Records, *known: Container[str]) -> Iterator[tuple[str, Fault]]:
-    """Name every reference to a record that is neither in ``records`` nor in any of ``known``, and circles of parents.
+def missing_references(record: str, data: Mapping[str, Any], *known: Container[str]) -> Iterator[Fault]:
+    """Name every reference of a record to one that is in none of ``known``; places are JSON pointers inside it.
 
-    Yields the id of the record at fault with the fault; its place is a JSON pointer inside the record. The records are
-    valid, each by itself.
+    The record may break rules of its own: what is no reference at all is passed over.
     """
-    for record, data in records.items():
-        for place, target in references_of(record, data):
-            if target not in records and not any(target in each for each in known):
-                yield record, Fault(place, target.partition("/")[2], f"expected a record {target}, which is not there")
+    for place, target in references_of(record, data):
+        if not any(target in each for each in known):
+            yield Fault(place, target.partition("/")[2], f"expected a record {target}, which is not there")
+
+
+def circular_parents(records: Records) -> Iterator[tuple[str, Fault]]:
+    """Name every circle of parents once: the id of one of its units, with the fault."""
     for circle in _parent_circles(records):
         first = min(circle)
         way = " -> ".join([*circle[circle.index(first) :], *circle[: circle.index(first) + 1]])
@@ -28,33 +30,51 @@ def reference_faults(records: Records, *known: Container[str]) -> Iterator[tuple
 
 def references_of(record: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each record that a record names, as its id, with the place of the naming."""
-    type_, _ = parse_record_id(record)
+    type_, _, _ = record.partition("/")
     if type_ == "unit":
-        for key, target_type in (("agency", "agency"), ("parent", "unit"), ("rota", "rota")):
-            if data.get(key) is not None:
-                yield f"/{key}", f"{target_type}/{data[key]}"
-        yield from _escalation_references(data.get("escalation", []))
-    elif type_ in {"member", "rota"} and data.get("unit") is not None:
-        yield "/unit", f"unit/{data['unit']}"
+        for key in ("agency", "parent", "rota"):
+            yield from _reference(data, key, "", "unit" if key == "parent" else key)
+        yield from _escalation_references(data.get("escalation"))
+    elif type_ in {"member", "rota"}:
+        yield from _reference(data, "unit", "", "unit")
     if type_ == "rota":
         yield from _rota_references(data)
 
 
-def _escalation_references(steps: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    for number, step in enumerate(steps):
-        for place, target in enumerate(step["notify"]):
-            if "/" in target:
-                yield f"/escalation/{number}/notify/{place}", target
+def _reference(data: Mapping[str, Any], key: str, place: str, type_: str) -> Iterator[tuple[str, str]]:
+    yield from _target(data.get(key), f"{place}/{key}", type_)
+
+
+def _target(value: object, place: str, type_: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and SLUG.match(value):
+        yield place, f"{type_}/{value}"
+
+
+def _escalation_references(steps: object) -> Iterator[tuple[str, str]]:
+    for number, step in _objects(steps):
+        for place, target in _items(step.get("notify")):
+            type_, _, slug = target.partition("/") if isinstance(target, str) else ("", "", "")
+            if type_ in {"member", "unit"}:
+                yield from _target(slug, f"/escalation/{number}/notify/{place}", type_)
 
 
 def _rota_references(rota: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for number, layer in enumerate(rota["layers"]):
-        for place, member in enumerate(layer["members"]):
-            yield f"/layers/{number}/members/{place}", f"member/{member}"
-    for number, override in enumerate(rota.get("overrides", [])):
+    for number, layer in _objects(rota.get("layers")):
+        for place, member in _items(layer.get("members")):
+            yield from _target(member, f"/layers/{number}/members/{place}", "member")
+    for number, override in _objects(rota.get("overrides")):
         for key in ("member", "replaces"):
-            if override.get(key) is not None:
-                yield f"/overrides/{number}/{key}", f"member/{override[key]}"
+            yield from _reference(override, key, f"/overrides/{number}", "member")
+
+
+def _items(value: object) -> Iterator[tuple[int, object]]:
+    yield from enumerate(value if isinstance(value, list) else ())
+
+
+def _objects(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, item in _items(value):
+        if isinstance(item, dict):
+            yield number, item
 
 
 def _parent_circles(records: Records) -> Iterator[list[str]]:
@@ -75,4 +95,4 @@ def _parent_circles(records: Records) -> Iterator[list[str]]:
 def _parent(records: Records, unit: str) -> str | None:
     data = records.get(unit)
     parent = data.get("parent") if data is not None and unit.startswith("unit/") else None
-    return None if parent is None else f"unit/{parent}"
+    return f"unit/{parent}" if isinstance(parent, str) else None

@@ -124,7 +124,7 @@ def double_replacements(overrides: Sequence[Override]) -> list[tuple[int, int]]:
     pairs = []
     for place in sorted(range(len(overrides)), key=lambda each: overrides[each].start):
         override = overrides[place]
-        if override.replaces is None:
+        if not override.replaces:
             continue
         other = latest.get(override.replaces)
         if other is not None and overrides[other].end > override.start:
@@ -142,7 +142,7 @@ def parse_rota(data: object, *, refuse_double_replacements: bool = True) -> Rota
     """
     reader = _RotaReader()
     rota = reader.rota(data)
-    if refuse_double_replacements and not reader.faults:
+    if refuse_double_replacements:
         reader.faults += _double_replacement_faults(rota.overrides)
     if reader.faults:
         raise InvalidInputError(reader.faults)
@@ -226,9 +226,9 @@ class _RotaReader:
 
     def _restriction(self, data: object, place: str) -> Restriction:
         fields = self._object(data, place, "a restriction: an object with weekdays, start and end")
-        weekdays = self._list(fields.get("weekdays"), f"{place}/weekdays", "weekdays")
-        if not weekdays or any(day not in WEEKDAYS for day in weekdays):
-            self._refuse(f"{place}/weekdays", weekdays, f"expected at least one of {', '.join(WEEKDAYS)}")
+        weekdays = fields.get("weekdays")
+        if not isinstance(weekdays, list | tuple) or not weekdays or any(day not in WEEKDAYS for day in weekdays):
+            self._refuse(f"{place}/weekdays", weekdays, f"expected weekdays: at least one of {', '.join(WEEKDAYS)}")
             weekdays = ()
         return Restriction(
             weekdays=frozenset(WEEKDAYS.index(day) for day in weekdays),
@@ -257,6 +257,7 @@ class _RotaReader:
             return _SOME_TIME, _SOME_TIME
         if end <= start:
             self._refuse(f"{place}/end", fields["end"], f"expected an end after the start, {format_instant(start)}")
+            return _SOME_TIME, _SOME_TIME
         return start, end
 
     def _object(self, data: object, place: str, kind: str) -> Mapping[str, Any]:

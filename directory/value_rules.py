@@ -191,7 +191,10 @@ def read_instant_or_date(value: str) -> dt.datetime:
     """Read an instant, or a day that begins at midnight UTC. Raises ValueError for anything else."""
     if _DATE.match(value):
         return dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
-    return parse_instant(value)
+    try:
+        return parse_instant(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or a date such as 2026-11-21") from error
 
 
 def phone(value: object) -> str:

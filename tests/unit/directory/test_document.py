@@ -185,6 +185,19 @@ def test_a_document_with_twenty_faults_names_all_twenty() -> None:
     assert len(expected) == 20
 
 
+def test_a_record_at_fault_is_searched_for_missing_records_too() -> None:
+    unit = make_unit(agency="gone", parent="spoc", hours="always")
+    document = make_document(
+        units=[{"id": "spoc", **make_unit(parent="spoc-2")}, {"id": "spoc", **unit}, {"id": "spoc-2", **unit}],
+        rotas=[{"id": "spoc-rota", **make_rota(time_zone="Mars")}],
+        members=[],
+    )
+    assert refused_places(lambda: parse_document(document)) == [
+        *("/units/1/id", "/units/1/hours", "/units/2/hours", "/rotas/0/time_zone", "/units/1/agency"),
+        *("/units/2/agency", "/rotas/0/layers/0/members/0", "/rotas/0/layers/0/members/1", "/units/0/parent"),
+    ]
+
+
 def test_faults_of_all_participants_are_named_at_once() -> None:
     countries = [
         make_document(timezone="x"),

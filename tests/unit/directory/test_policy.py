@@ -181,3 +181,11 @@ def test_a_file_that_is_no_json_is_refused(tmp_path, text):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InvalidInputError, match="policy file"):
         load_policy(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("code", "connected"),
+    [("HR", True), ("XK", True), ("TR", False), ("UA", True), ("EG", False), ("EUROPOL", True), ("MARRI", False)],
+)
+def test_who_is_on_siena_without_being_in_the_directory(code, connected):
+    assert policy().is_on_siena(code) is connected

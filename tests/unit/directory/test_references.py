@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from directory.references import reference_faults, references_of
+from directory.references import circular_parents, missing_references, references_of
 from tests.records import make_agency, make_layer, make_member, make_outage, make_participant, make_rota, make_unit
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -25,7 +25,11 @@ GOOD: dict[str, dict[str, Any]] = {
 
 
 def _faults(records: dict[str, dict[str, Any]], *known: set[str]) -> list[tuple[str, str]]:
-    return [(record, fault.place) for record, fault in reference_faults(records, *known)]
+    return [
+        (record, fault.place)
+        for record, data in records.items()
+        for fault in missing_references(record, data, records, *known)
+    ]
 
 
 def test_references_that_are_met_are_no_faults() -> None:
@@ -70,7 +74,7 @@ def test_overrides_refer_to_members() -> None:
 
 
 def test_the_fault_says_which_record_is_missing() -> None:
-    [(_, fault)] = reference_faults({"unit/a": make_unit(agency="nobody")})
+    [fault] = missing_references("unit/a", make_unit(agency="nobody"))
     assert (fault.found, fault.expected) == ("nobody", "expected a record agency/nobody, which is not there")
 
 
@@ -89,7 +93,7 @@ def _units(parents: dict[str, str | None]) -> dict[str, dict[str, Any]]:
     ],
 )
 def test_circles_of_parents_are_named_once(parents: dict[str, str | None], circles: list[str]) -> None:
-    faults = [fault for _, fault in reference_faults(_units(parents))]
+    faults = [fault for _, fault in circular_parents(_units(parents))]
     assert [fault.expected for fault in faults] == [f"expected parents without a circle, not {way}" for way in circles]
     assert all(fault.place == "/parent" for fault in faults)
 
@@ -101,10 +105,35 @@ def test_a_circle_is_found_exactly_where_parents_never_end(parents: dict[str, st
             unit = parents.get(unit) if unit is not None else None
         return unit is None
 
-    circles = [fault for _, fault in reference_faults(_units(parents), {f"unit/{unit}" for unit in "abcdefg"})]
+    circles = [*circular_parents(_units(parents))]
     assert bool(circles) == (not all(ends(unit) for unit in parents))
 
 
 def test_a_long_chain_of_parents_is_no_burden() -> None:
     parents: dict[str, str | None] = {f"u{number}": f"u{number + 1}" for number in range(20_000)}
-    assert _faults(_units(parents), {"unit/u20000"}) == []
+    assert [*circular_parents(_units(parents))] == []
+
+
+@pytest.mark.parametrize(
+    ("record", "data", "places"),
+    [
+        ("unit/a", {"agency": ["police"], "parent": 5, "rota": "No Slug"}, []),
+        ("unit/a", {"parent": "gone", "hours": "always"}, ["/parent"]),
+        ("unit/a", {"escalation": "soon"}, []),
+        ("unit/a", {"escalation": [5, {"notify": "spoc"}]}, []),
+        ("unit/a", {"escalation": [{"notify": [5, "unit/", "spoc/x", "unit/gone"]}]}, ["/escalation/0/notify/3"]),
+        ("member/a", {"unit": {}}, []),
+        ("rota/a", {"unit": "gone", "layers": 5, "overrides": [None]}, ["/unit"]),
+        ("rota/a", {"layers": [7, {"members": "duty-1"}, {"members": [None, "gone"]}]}, ["/layers/2/members/1"]),
+        ("rota/a", {"layers": [], "overrides": [{"member": 1, "replaces": "gone"}]}, ["/overrides/0/replaces"]),
+        ("spaceship/a", {"unit": "gone"}, []),
+    ],
+)
+def test_a_record_that_breaks_other_rules_is_searched_as_well(
+    record: str, data: dict[str, Any], places: list[str]
+) -> None:
+    assert [fault.place for fault in missing_references(record, data, {"member/duty-1"})] == places
+
+
+def test_a_parent_that_is_no_text_ends_the_way() -> None:
+    assert [*circular_parents({"unit/a": {"parent": "b"}, "unit/b": {"parent": ["a"]}})] == []

@@ -272,6 +272,22 @@ def test_several_double_replacements_are_refused_together():
     assert len(parse_rota(document, refuse_double_replacements=False).overrides) == 3
 
 
+def test_a_double_replacement_is_named_beside_other_faults():
+    document = copy.deepcopy(DOCUMENT)
+    document["time_zone"] = "Europe/Nowhere"
+    override = {"start": "2026-01-01T08:00:00Z", "end": "2026-01-03T08:00:00Z", "member": "m2", "replaces": "m1"}
+    reversed_ = {**override, "start": override["end"], "end": override["start"]}
+    document["overrides"] = [override, override, reversed_, {**override, "replaces": ""}, {**override, "replaces": 5}]
+    assert sorted(fault.place for fault in faults_of(document)) == [
+        *("/overrides/1", "/overrides/2/end", "/overrides/3/replaces", "/overrides/4/replaces", "/time_zone"),
+    ]
+
+
+def test_weekdays_that_are_no_list_are_one_fault():
+    places = [fault.place for fault in faults_of(changed(["layers", 0, "restrictions", 0, "weekdays"], "fri"))]
+    assert places == ["/layers/0/restrictions/0/weekdays"]
+
+
 def test_members_are_those_who_take_turns_and_those_who_stand_in():
     assert parse_rota(DOCUMENT).members == {"m1", "m2", "m3"}
 

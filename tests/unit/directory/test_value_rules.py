@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from directory import value_rules
 from directory.errors import InvalidInputError
 from directory.vocabulary import CHANNELS, CROSSINGS, LANGUAGES
-from tests.faults import refused_places
+from tests.faults import faults_of, refused_places
 
 NOT_TEXT = [None, 7, True, 1.5, [], ["a"], {}, {"a": 1}]
 TEXT_RULES = [
@@ -251,3 +251,10 @@ def test_a_date_begins_at_midnight_utc() -> None:
 def test_what_is_neither_date_nor_instant_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         value_rules.read_instant_or_date(text)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-11-21T20:00:00", "2026-11-21T20:00:60Z", "2026-13-01T20:00Z"])
+def test_a_refused_date_is_told_that_it_may_be_a_date_or_an_instant(text: str) -> None:
+    [fault] = faults_of(lambda: value_rules.instant_or_date(text))
+    assert fault.expected.startswith("expected an instant ")
+    assert fault.expected.endswith(", or a date such as 2026-11-21")
