@@ -130,7 +130,7 @@ def _toml(value: object) -> str:
         return json.dumps(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return json.dumps(str(value), ensure_ascii=True)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML has no surrogate pairs
 
 
 def _read_file(path: Path, faults: list[str]) -> dict[str, object]:

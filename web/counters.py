@@ -4,6 +4,7 @@ A plain driver connection per thread, outside any transaction: on this path an O
 answer. The statement is fixed and takes no arguments.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -18,20 +19,27 @@ class CounterReader:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._own = threading.local()
+        self._open: set[Any] = set()
 
     def read(self) -> Mapping[str, int]:
         """The value of every counter; OperationalError where the database does not answer, even to a second try."""
-        driver_error = self._engine.dialect.loaded_dbapi.Error
         try:
             return self._query()
-        except driver_error:
-            self._own.__dict__.clear()  # the server may have closed an idle connection: once more, with a new one
+        except self._driver_error:
+            self._forget()  # the server may have closed an idle connection: once more, with a new one
         try:
             return self._query()
-        except driver_error as error:
-            self._own.__dict__.clear()
+        except self._driver_error as error:
+            self._forget()
             raise sa.exc.OperationalError(_QUERY, None, error) from error
+
+    def close(self) -> None:
+        """Close the connections of all threads; a later read opens new ones."""
+        self._own = threading.local()
+        while self._open:
+            self._open.pop().close()
 
     def _query(self) -> dict[str, int]:
         cursor = self._connection().cursor()
@@ -44,10 +52,17 @@ class CounterReader:
     def _connection(self) -> Any:  # noqa: ANN401  # two drivers, one interface that neither package types
         if not hasattr(self._own, "connection"):
             lent = self._engine.raw_connection()
+            connection: Any = lent.dbapi_connection
             lent.detach()  # this thread keeps it: the pool neither waits for it nor resets it
-            connection = lent.dbapi_connection
             if self._engine.dialect.name == "postgresql":
-                connection.autocommit = True  # type: ignore[union-attr]
+                connection.autocommit = True
             self._own.connection = connection
-            self._own.lent = lent
+            self._open.add(connection)
         return self._own.connection
+
+    def _forget(self) -> None:
+        connection = self._own.__dict__.pop("connection", None)
+        self._open.discard(connection)
+        if connection is not None:
+            with contextlib.suppress(self._driver_error):  # a broken connection may not even close
+                connection.close()

@@ -67,6 +67,11 @@ class Held:
         if moved or counters.get("federation", 0) != self._facts.generation:
             self._reload(counters)
 
+    def close(self) -> None:
+        """Close every connection of this process."""
+        self._counters.close()
+        self.node.engine.dispose()
+
     def principal(self, token: str, now: dt.datetime) -> Principal | None:
         """Who stands behind an API token now; None where nobody does."""
         remembered = self._tokens.values

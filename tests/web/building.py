@@ -91,6 +91,10 @@ class ServedNode:
     tokens: dict[str, str]
     engine: sa.Engine
 
+    def close(self) -> None:
+        """Close every connection."""
+        self.app.extensions["veza"].close()
+
     def client(self, user: str | None = "oskar") -> "ApiClient":
         """A program of ``user``; without one, of nobody."""
         return ApiClient(

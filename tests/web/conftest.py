@@ -21,4 +21,4 @@ def node(node_template: Path, tmp_path: Path) -> Iterator[ServedNode]:
     """A node of its own for a test."""
     served = serve_copy(node_template, tmp_path / "ME")
     yield served
-    served.engine.dispose()
+    served.close()

@@ -150,7 +150,7 @@ def test_open_logs_need_no_token(node_template: Path, tmp_path: Path) -> None:
     assert get(node, f"{LOG}/ME/checkpoint").status_code == 200
     assert get(node, f"{LOG}/RS/entries?start=0").status_code == 200
     assert problem(get(node, f"{LOG}/QQ/checkpoint")) == (404, "not_found")
-    node.engine.dispose()
+    node.close()
 
 
 # -- statements that are passed on ----------------------------------------------------------------------------------
@@ -246,13 +246,13 @@ def test_the_anchor_says_no_in_the_words_of_openid_federation(
 def test_a_node_that_is_no_anchor_says_so(node_template: Path, tmp_path: Path) -> None:
     data = tmp_path / "plain"
     node = serve_copy(node_template, data)
-    node.engine.dispose()
+    node.close()
     (data / "anchor" / "anchor.pem").unlink()
     plain = serve_copy(data, tmp_path / "plainer")
     for path in ("/anchor/list", "/anchor/.well-known/openid-federation"):
         assert problem(get(plain, path)) == (404, "not_found")
     assert get(plain, "/anchor/fetch?sub=http://x").json["error"] == "not_found"
-    plain.engine.dispose()
+    plain.close()
 
 
 def test_a_peer_bound_anew_is_read_from_its_new_keys(node: ServedNode, tmp_path: Path) -> None:

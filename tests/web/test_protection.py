@@ -49,7 +49,7 @@ def test_a_node_with_secure_urls_answers_under_its_own_name_only(node_template: 
     settings = (node_template / "veza.toml").read_text().replace("insecure_urls = true\n", "")
     (tmp_path / "ME").mkdir()
     node = serve_copy(node_template, tmp_path / "ME")
-    node.engine.dispose()
+    node.close()
     (node.data / "veza.toml").write_text(settings.replace("http://127.0.0.1:8100", "https://spoc.example.com"))
     secure = serve_copy(node.data, tmp_path / "secure")
     client = secure.app.test_client()
@@ -58,7 +58,7 @@ def test_a_node_with_secure_urls_answers_under_its_own_name_only(node_template: 
     assert secure.app.config["SESSION_COOKIE_SECURE"] is True
     foreign = {"Host": "spoc.example.com", "Origin": "http://spoc.example.com"}
     assert client.post("/sign-in", headers=foreign).status_code == 403
-    secure.engine.dispose()
+    secure.close()
 
 
 def test_changes_from_other_origins_are_refused(node: ServedNode) -> None:
@@ -148,7 +148,7 @@ def test_no_request_waits_for_ever_behind_a_writer(node: ServedNode) -> None:
     blocker = sqlite3.connect(node.data / "veza.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     try:
-        client.client.application.extensions["veza"].node.engine.dispose()
+        client.client.application.extensions["veza"].node.close()
         refused = client.put(
             "/api/v1/units/me-spoc", record.json["data"] | {"note": "x"}, If_Match=record.headers["ETag"]
         )
