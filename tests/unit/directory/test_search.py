@@ -115,6 +115,12 @@ def index_of(*documents):
         pytest.param([("b", ["Kulata"], 0), ("a", ["Kula"], 0)], "kula", ["a", "b"], id="whole words first"),
         pytest.param([("b", ["Kola"], 0), ("a", ["Kula"], 9)], "kula", ["a", "b"], id="without an error first"),
         pytest.param([("b", ["Police Bar"], 0), ("a", ["Bar"], 9)], "bar", ["a", "b"], id="the whole name first"),
+        pytest.param(
+            [("b", ["Border Police Nord"], 0), ("a", ["Гранична полиција", "Border Police", "bp"], 9)],
+            "border police",
+            ["a", "b"],
+            id="the whole name first, though another is shorter",
+        ),
         pytest.param([("b", ["Bar Port"], 1), ("a", ["Port of Bar"], 0)], "bar", ["a", "b"], id="then rank"),
         pytest.param([("b", ["Port of Bar"], 1), ("a", ["Bar Port"], 1)], "bar", ["a", "b"], id="then the shorter"),
         pytest.param([("b", ["Port Bar"], 1), ("a", ["Bar Port"], 1)], "bar", ["a", "b"], id="then by key"),
