@@ -8,15 +8,7 @@ from federation.errors import FederationError
 from web.errors import RateLimitedError, ReadTokenError
 from web.problem import STATUS, register_problem_handlers
 
-NEVER_AS_HTTP = (
-    "root_mismatch",
-    "bad_range",
-    "bad_digest",
-    "withheld_payload",
-    "bad_response",
-    "timeout",
-    "unreachable",
-)
+NEVER_AS_HTTP = "root_mismatch bad_range bad_digest withheld_payload bad_response redirect_refused timeout unreachable"
 
 
 def answer_to(error: Exception):
