@@ -1,7 +1,7 @@
 """Databases for tests: every integration test runs on a SQLite file and on PostgreSQL.
 
 ``engine`` is an engine on a fresh database with all tables; ``empty_database_url`` is the address of one without any.
-Tables are made once per run and copied, so that a fresh database costs milliseconds.
+Tables are made once per run; a SQLite file is copied and the PostgreSQL database emptied, which costs milliseconds.
 """
 
 import importlib
@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from directory.database import Base, make_engine
-from tests.postgres import PostgresServer, running_postgres
+from tests.postgres import PostgresServer, ReusedDatabase, running_postgres
 
 TABLE_MODULES = ("directory.tables", "federation.tables", "sync.tables", "web.tables")
 DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
@@ -38,11 +38,11 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: PostgresServer) -> str:
-    """The name of a database with all tables, to be copied."""
+def postgres_database(postgres_server: PostgresServer) -> ReusedDatabase:
+    """A database with all tables, emptied after each test: making one anew costs more than most tests."""
     name = postgres_server.create_database()
     create_tables(postgres_server.url(name))
-    return name
+    return ReusedDatabase(postgres_server, name)
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +72,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    with server.database(request.getfixturevalue("postgres_template")) as url:
+    database: ReusedDatabase = request.getfixturevalue("postgres_database")
+    with database.lent() as url:
         yield url
 
 

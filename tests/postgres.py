@@ -57,6 +57,13 @@ class PostgresServer:
             connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return name
 
+    def disconnect(self, name: str) -> None:
+        """End whatever is still connected to a database."""
+        with self._admin.connect() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %(name)s", {"name": name}
+            )
+
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is still connected to it."""
         with self._admin.connect() as connection:
@@ -74,6 +81,54 @@ class PostgresServer:
     def close(self) -> None:
         """Give up the administrative connection."""
         self._admin.dispose()
+
+
+_SHAPE = """
+    SELECT (SELECT array_agg(c.oid::text || c.relname ORDER BY c.oid) FROM pg_class c
+            JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public'),
+           (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_proc)
+"""
+
+
+class ReusedDatabase:
+    """One database that is emptied after each test; a test that changed its shape costs it its life."""
+
+    def __init__(self, server: PostgresServer, template: str) -> None:
+        self._server = server
+        self._template = template
+        self._name: str | None = None
+        self._shape: object = None
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The address of the empty database."""
+        if self._name is None:
+            self._name = self._server.create_database(self._template)
+            self._shape = self._ask(_SHAPE)
+        try:
+            yield self._server.url(self._name)
+        finally:
+            self._clean(self._name)
+
+    def _clean(self, name: str) -> None:
+        self._server.disconnect(name)
+        if self._ask(_SHAPE) != self._shape:
+            self._server.drop_database(name)
+            self._name = None
+            return
+        self._ask("SELECT 1", empty=True)
+
+    def _ask(self, query: str, *, empty: bool = False) -> object:
+        assert self._name is not None
+        engine = sa.create_engine(self._server.url(self._name), poolclass=sa.pool.NullPool)
+        with engine.begin() as connection:
+            if empty:
+                names = connection.exec_driver_sql(
+                    "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+                ).scalars()
+                tables = ", ".join(f'"{table}"' for table in names)
+                connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+            return connection.exec_driver_sql(query).all()
 
 
 @contextmanager
