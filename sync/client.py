@@ -217,14 +217,18 @@ def _was_idle(error: Exception, request: _Request, exchange: Exchange) -> bool:
 
 def _explain(error: Exception, host: str) -> PeerUnreachableError | PeerResponseError:
     """Which of our errors a failure of the HTTP libraries is: the cause at the bottom decides."""
-    chain = list(_causes(error))
-    if any(isinstance(cause, http.client.IncompleteRead) for cause in chain):
+    chain = _causes(error)
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in chain)
+
+    if has(http.client.IncompleteRead):
         return PeerResponseError("bad_range", f"expected a whole body from {host}, found one that ends early")
-    if any(isinstance(cause, TimeoutError) for cause in chain):
+    if has(TimeoutError):
         return PeerUnreachableError("timeout", f"{host} did not answer in time")
-    if any(isinstance(cause, _CUT_OFF) for cause in chain):
+    if has(*_CUT_OFF):
         return PeerUnreachableError("unreachable", f"{host} closed the connection")
-    if any(isinstance(cause, _UNREADABLE) for cause in chain):
+    if has(*_UNREADABLE):
         return PeerResponseError("bad_response", f"expected an HTTP answer from {host}, found {chain[-1]}")
     return PeerUnreachableError("unreachable", f"no connection to {host} ({chain[-1]})")
 

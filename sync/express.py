@@ -88,15 +88,18 @@ class Express:
         done = {code: future for code, future in self._pushing.items() if future.done()}
         outcomes = [outcome for future in done.values() for outcome in _result(future, [])]
         if outcomes:
-            self._look_again_at = now = self._clock()
-
-            def keep(session: Session) -> None:
-                check_epoch(session, fence)
-                record_outcomes(session, outcomes, now)
-
-            store(self._node.engine, keep)
+            self._record(outcomes, fence)
         for code in done:
             del self._pushing[code]
+
+    def _record(self, outcomes: list[Outcome], fence: Fence | None) -> None:
+        self._look_again_at = now = self._clock()
+
+        def keep(session: Session) -> None:
+            check_epoch(session, fence)
+            record_outcomes(session, outcomes, now)
+
+        store(self._node.engine, keep)
         for outcome in outcomes:
             if outcome.failure is not None:
                 _LOG.info("%s did not take the %s: %s", outcome.participant, outcome.statement.kind, outcome.failure)

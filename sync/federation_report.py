@@ -28,16 +28,17 @@ def report(session: Session, now: dt.datetime) -> list[dict[str, Any]]:
 
 def log_facts(head: Head | None, status: Status | None) -> LogFacts:
     """What decides a log's state; nobody has to ask a node about its own log."""
-    own = head is not None and head.own
-    checked_at = None if head is None else head.issued_at if own else head.checked_at
+    last_result, withholding = (None, False) if status is None else (status.last_result, status.withholding)
+    if head is None:
+        return LogFacts(issued_at=None, expires_at=None, last_result=last_result, withholding=withholding)
     return LogFacts(
-        issued_at=None if head is None else head.issued_at,
-        expires_at=None if head is None else head.expires_at,
-        checked_at=checked_at,
-        last_result=None if status is None else status.last_result,
-        disputed=head is not None and head.disputed is not None,
-        withholding=status is not None and status.withholding,
-        own=own,
+        issued_at=head.issued_at,
+        expires_at=head.expires_at,
+        checked_at=head.issued_at if head.own else head.checked_at,
+        last_result=last_result,
+        disputed=head.disputed is not None,
+        withholding=withholding,
+        own=head.own,
     )
 
 

@@ -82,15 +82,9 @@ def pull_all(
     refreshed = refresh_trust(run)
     if refreshed.anchor_fault is not None:
         _LOG.warning("the anchor could not be asked: %s", refreshed.anchor_fault)
-    for fault in refreshed.node_faults:
-        _LOG.warning("the anchor lists %s (%s): %s: %s", fault.entity_id, fault.participant, fault.code, fault.detail)
     wanted = _codes(run) if codes is None else list(dict.fromkeys(codes))
     results = pull_participants(node, now, wanted, fence=fence, report=report)
-    unbound = [
-        _unbound(fault)
-        for fault in refreshed.node_faults
-        if not fault.bound and (codes is None or fault.participant in codes)
-    ]
+    unbound = [_unbound(fault) for fault in refreshed.node_faults if _is_shown(fault, codes)]
     for result in unbound:
         _tell(report, result)
     return [*results, *unbound]
@@ -190,6 +184,12 @@ def _record(run: Run, code: str, error: FederationError | SyncError) -> None:
         store(run.node.engine, keep)
     except SyncError as unrecorded:
         _LOG.warning("the failure of %s could not be recorded: %s", code, unrecorded)
+
+
+def _is_shown(fault: NodeFault, codes: Sequence[str] | None) -> bool:
+    """Whether the fault has a result of its own: not where the node is bound, as its own pull says how it stands."""
+    _LOG.warning("the anchor lists %s (%s): %s: %s", fault.entity_id, fault.participant, fault.code, fault.detail)
+    return not fault.bound and (codes is None or fault.participant in codes)
 
 
 def _unbound(fault: NodeFault) -> PullResult:

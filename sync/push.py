@@ -9,6 +9,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -48,6 +49,13 @@ class Pushed:
     digest: bytes
     failures: int
     retry_at: dt.datetime | None
+
+    def lacks(self, statement: Statement) -> bool:
+        """Whether the peer has still to take this statement."""
+        return self.failures > 0 or self.digest != statement.digest
+
+
+_NOTHING = Pushed(b"", 0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +109,16 @@ def plan_pushes(
     now: dt.datetime,
 ) -> tuple[list[Push], dt.datetime | None]:
     """The pushes that are due, and when the next one is, of those that wait after a failure."""
-    due: list[Push] = []
+    due: dict[str, Push] = {}
     waiting: list[dt.datetime] = []
-    for peer in peers:
-        lacking = []
-        for statement in statements:
-            last = pushed.get((peer.participant, statement.kind))
-            if last is not None and last.retry_at is not None and last.retry_at > now:
-                waiting.append(last.retry_at)
-            elif last is None or last.failures or last.digest != statement.digest:
-                lacking.append(statement)
-        if lacking:
-            due.append(Push(peer, tuple(lacking)))
-    return due, min(waiting, default=None)
+    for peer, statement in product(peers, statements):
+        last = pushed.get((peer.participant, statement.kind), _NOTHING)
+        if last.retry_at is not None and last.retry_at > now:
+            waiting.append(last.retry_at)
+        elif last.lacks(statement):
+            earlier = due.get(peer.participant, Push(peer, ()))
+            due[peer.participant] = Push(peer, (*earlier.statements, statement))
+    return list(due.values()), min(waiting, default=None)
 
 
 def send_push(node: Node, push: Push) -> list[Outcome]:

@@ -6,7 +6,6 @@
 - What an operator pinned by hand (peering), and the node itself, are not the anchor's to change.
 """
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -24,7 +23,7 @@ from sync.errors import PeerError, SyncError
 from sync.lease import check_epoch
 from sync.run import Run
 from sync.storing import store
-from sync.transport import ENTITY_STATEMENT, JSON, Response, check_status
+from sync.transport import ENTITY_STATEMENT, JSON, Response, check_status, read_object
 
 WELL_KNOWN = "/.well-known/openid-federation"
 
@@ -73,12 +72,16 @@ def refresh_trust(run: Run) -> Refreshed:
     except (PeerError, FederationError) as error:
         return Refreshed(anchor_fault=error)
     vouched = {node.entity_id: node for node in nodes if node.trust == "anchor"}
-    others = {run.node.identity.entity_id, *(node.entity_id for node in nodes if node.trust != "anchor")}
-    asked = [entity_id for entity_id in dict.fromkeys(listed) if entity_id not in others]
-    with ThreadPoolExecutor(max_workers=run.node.limits.pulls_at_once, thread_name_prefix="anchor") as pool:
-        answers = list(pool.map(lambda entity_id: _ask(run, anchor, fetch_url, entity_id), asked))
-    unlisted = [_Answer(entity_id, ended=True) for entity_id in vouched if entity_id not in set(listed)]
+    apart = {run.node.identity.entity_id} | {node.entity_id for node in nodes} - vouched.keys()
+    unlisted = [_Answer(entity_id, ended=True) for entity_id in vouched.keys() - set(listed)]
+    answers = _ask_all(run, anchor, fetch_url, set(listed) - apart)
     return Refreshed(node_faults=_apply(run, anchor, vouched, [*unlisted, *answers]))
+
+
+def _ask_all(run: Run, anchor: TrustedAnchor, fetch_url: str, entity_ids: set[str]) -> list[_Answer]:
+    """What the anchor says about each of these nodes, asked side by side."""
+    with ThreadPoolExecutor(max_workers=run.node.limits.pulls_at_once, thread_name_prefix="anchor") as pool:
+        return list(pool.map(lambda entity_id: _ask(run, anchor, fetch_url, entity_id), sorted(entity_ids)))
 
 
 def _read_list(run: Run, anchor: TrustedAnchor) -> tuple[list[str], str]:
@@ -95,8 +98,7 @@ def _read_list(run: Run, anchor: TrustedAnchor) -> tuple[list[str], str]:
 
 
 def _get(run: Run, anchor: TrustedAnchor, url: str, accept: str) -> Response:
-    response = _fetch(run, anchor, url, accept)
-    return check_status(response, 200)
+    return check_status(_fetch(run, anchor, url, accept), 200)
 
 
 def _fetch(run: Run, anchor: TrustedAnchor, url: str, accept: str) -> Response:
@@ -111,20 +113,11 @@ def _fetch(run: Run, anchor: TrustedAnchor, url: str, accept: str) -> Response:
     )
 
 
-def _error_of(response: Response) -> object:
-    """The member ``error`` of OpenID Federation's error object."""
-    try:
-        value = json.loads(response.body)
-    except (ValueError, RecursionError):
-        return None
-    return value.get("error") if isinstance(value, dict) else None
-
-
 def _ask(run: Run, anchor: TrustedAnchor, fetch_url: str, entity_id: str) -> _Answer:
     try:
         check_entity_id(entity_id, run.node.settings.insecure_urls, anchor.allowed_networks)
         response = _fetch(run, anchor, f"{fetch_url}?sub={quote(entity_id, safe='')}", ENTITY_STATEMENT)
-        if response.status == 404 and _error_of(response) == "not_found":
+        if response.status == 404 and read_object(response.body).get("error") == "not_found":
             return _Answer(entity_id, ended=True)
         token = check_status(response, 200).body
         statement = verify_subordinate_statement(

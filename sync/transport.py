@@ -23,7 +23,7 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 
 PROBLEM_PREFIX = "urn:veza:problem:"
-_CODE = re.compile(r"[a-z][a-z_]{1,29}")
+_CODE = re.compile(re.escape(PROBLEM_PREFIX) + r"([a-z][a-z_]{1,29})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +125,20 @@ def read_problem(response: Response) -> tuple[str | None, str]:
     """Code and detail of an ``application/problem+json`` answer; ``(None, "")`` for any other."""
     if response.content_type != PROBLEM or len(response.body) > 64 * KIB:
         return None, ""
+    members = read_object(response.body)
+    kind = _CODE.fullmatch(_text(members.get("type")))
+    detail = "".join(filter(str.isprintable, _text(members.get("detail"))))
+    return (kind.group(1) if kind else None), detail[:300]
+
+
+def read_object(body: bytes) -> dict[str, object]:
+    """The members of a JSON object that explains an error; none where ``body`` is something else."""
     try:
-        problem = json.loads(response.body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
-        return None, ""
-    if not isinstance(problem, dict):
-        return None, ""
-    kind, detail = problem.get("type"), problem.get("detail")
-    code = kind.removeprefix(PROBLEM_PREFIX) if isinstance(kind, str) and kind.startswith(PROBLEM_PREFIX) else ""
-    text = detail if isinstance(detail, str) else ""
-    return (code if _CODE.fullmatch(code) else None), "".join(c for c in text if c.isprintable())[:300]
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
