@@ -32,10 +32,17 @@ format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The load of the benchmarks is made by wrk; without it they run and say what they leave out.
+BENCH_LOAD = command -v wrk >/dev/null || { echo 'Installing wrk'; $(SUDO) apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends wrk; } >/dev/null 2>&1 || \
+	echo 'Without wrk nothing served is measured. Run:  sudo apt-get install -y --no-install-recommends wrk'
+
 bench: check-system $(VENV)/.dev  ## Measure what docs/performance.md reports (about half an hour)
+	@$(BENCH_LOAD)
 	$(BIN)/python -m benchmarks
 
 bench-quick: check-system $(VENV)/.dev  ## The same with smaller sizes and fewer rounds (under five minutes)
+	@$(BENCH_LOAD)
 	$(BIN)/python -m benchmarks --quick
 
 lock: $(VENV)/.dev  ## Resolve the dependencies anew

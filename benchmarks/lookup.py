@@ -1,14 +1,8 @@
 """Lookups: through a served node beside a constant of the same application, and in process as the directory grows."""
 
 import datetime as dt
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +14,7 @@ from benchmarks import wrk
 from benchmarks.measure import Report, Row, median_of
 from benchmarks.nodes import sqlite_engine
 from benchmarks.population import NOW, REAL_UNITS, directory_of, documents, questions
+from benchmarks.serving import fetch, new_node, served
 from directory.answers import to_json
 from directory.database import writing
 from directory.index import Directory
@@ -28,12 +23,10 @@ from directory.policy import Policy, load_policy
 from directory.store import AppliedEntry, apply_entries
 from federation.log import create_log
 from web.accounts import add_user, issue_token
-from web.cli.init import create_node
 
 OWN = "ME"
 QUESTIONS = 400
 CONNECTIONS = 4
-START_SECONDS = 120
 
 
 def run(report: Report) -> None:
@@ -137,26 +130,20 @@ def measure_served(report: Report, units: int, base: str, token: str) -> None:
 
 @contextmanager
 def serving(folder: Path, units: int) -> Iterator[tuple[str, str]]:
-    """The address of a node that holds so many units, one web worker, and a token for it."""
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
+    """The address of a node that holds so many units, one web process, and a token for it."""
     data = folder / "node"
-    token = make_node(data, base, units)
-    server = subprocess.Popen([sys.executable, "-m", "benchmarks.served", str(data), str(port)])
-    try:
-        wait_for(f"{base}/api/v1/lookup?country=RS", token, server)
+    base = new_node(data, OWN)
+    token = fill(data, units)
+    with served(data, base):
+        fetch(f"{base}/api/v1/lookup?country=RS", token)  # the first answer waits for the index
         yield base, token
-    finally:
-        server.terminate()
-        server.wait()
 
 
-def make_node(data: Path, base: str, units: int) -> str:
-    """A node that holds every participant's records, and a token of an officer of it.
+def fill(data: Path, units: int) -> str:
+    """Give a node every participant's records, and an officer a token for it.
 
     The records go straight to the read model: whether a log proved them makes no difference to a lookup.
     """
-    create_node(data, {"participant": OWN, "url": base, "insecure_urls": True})
     with sqlite_engine(data / "veza.db") as engine, writing(engine) as session:
         for document in documents(units):
             if document.participant != OWN:
@@ -169,27 +156,3 @@ def make_node(data: Path, base: str, units: int) -> str:
         now = dt.datetime.now(dt.UTC)
         add_user(session, "bench", "correct horse battery", ["officer"], None, now)
         return issue_token(session, "bench", dt.timedelta(hours=8), now)
-
-
-def wait_for(url: str, token: str, server: "subprocess.Popen[bytes]") -> None:
-    """Wait until the node answers; its first answer waits for the index."""
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-    ends = time.monotonic() + START_SECONDS
-    while time.monotonic() < ends:
-        if server.poll() is not None:
-            raise SystemExit(f"the node ended with status {server.returncode}")
-        try:
-            with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
-                answer.read()
-            return
-        except urllib.error.HTTPError as error:
-            raise SystemExit(f"the node refuses: {error.read().decode()}") from error
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit(f"the node did not answer within {START_SECONDS} s")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

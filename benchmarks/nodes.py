@@ -16,8 +16,9 @@ from directory.store import ensure_counters
 from federation.identity import Identity
 from federation.keys import key_from_seed, key_set
 from federation.log import create_log
-from federation.participants import bind_participant
+from federation.participants import bind_participant, store_configuration
 from federation.publishing import PendingChange, publish, renew_checkpoint, renew_configuration
+from federation.statements import make_configuration
 from tests.postgres import PostgresMissingError, PostgresServer, running_postgres
 from web.schema import metadata
 
@@ -34,7 +35,7 @@ def make_identity(participant: str) -> Identity:
     return Identity(participant, f"https://spoc.example.{participant.lower()}", federation, operating)
 
 
-def found_node(engine: sa.Engine, identity: Identity) -> None:
+def found_node(engine: sa.Engine, identity: Identity, now: dt.datetime = NOW) -> None:
     """Make the tables, an empty own log, a configuration and a checkpoint, as ``veza init`` does."""
     metadata.create_all(engine)
     with writing(engine) as session:
@@ -43,8 +44,8 @@ def found_node(engine: sa.Engine, identity: Identity) -> None:
         keys = key_set(identity.federation_key)
         bind_participant(session, identity.participant, identity.entity_id, "own", keys)
         create_log(session, identity.participant, own=True)
-        renew_configuration(session, identity, now=NOW, name=identity.participant)
-        renew_checkpoint(session, identity, NOW)
+        renew_configuration(session, identity, now=now, name=identity.participant)
+        renew_checkpoint(session, identity, now)
 
 
 def trust(engine: sa.Engine, other: Identity) -> None:
@@ -52,6 +53,13 @@ def trust(engine: sa.Engine, other: Identity) -> None:
     assert other.federation_key is not None
     with writing(engine) as session:
         bind_participant(session, other.participant, other.entity_id, "peering", key_set(other.federation_key))
+
+
+def admit(engine: sa.Engine, reader: Identity, now: dt.datetime) -> None:
+    """Trust a node whose configuration is known: it may read the logs here."""
+    trust(engine, reader)
+    with writing(engine) as session:
+        store_configuration(session, make_configuration(reader, now=now))
 
 
 def put(participant: str, number: int, version: int = 0) -> PendingChange:
@@ -62,12 +70,14 @@ def put(participant: str, number: int, version: int = 0) -> PendingChange:
     return PendingChange(f"unit/{participant.lower()}-u{number}", "put", data)
 
 
-def publish_units(engine: sa.Engine, identity: Identity, numbers: range, version: int = 0) -> None:
+def publish_units(
+    engine: sa.Engine, identity: Identity, numbers: range, version: int = 0, now: dt.datetime = NOW
+) -> None:
     """Publish these units, thousands at a time."""
     changes = (put(identity.participant, number, version) for number in numbers)
     while batch := list(islice(changes, AT_ONCE)):
         with writing(engine) as session:
-            publish(session, identity, batch, NOW)
+            publish(session, identity, batch, now)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from pathlib import Path
 from benchmarks.measure import peak_memory_mib
 from benchmarks.nodes import NOW, found_node, publish_units, sqlite_engine, trust
 from benchmarks.origin import DirectOrigin
-from benchmarks.sync import FOLLOWER, ORIGIN, pull
+from benchmarks.sync import FOLLOWER, ORIGIN
+from sync.node import Node
+from sync.pull import pull_participant
 
 
 def main() -> None:
@@ -17,9 +19,10 @@ def main() -> None:
         maker = get_context("spawn").Process(target=make, args=(origin, follower, int(sys.argv[1])))
         maker.start()
         maker.join()
-        with sqlite_engine(origin) as engine:
+        with sqlite_engine(origin) as engine, sqlite_engine(follower) as follower_engine:
+            node = Node(follower_engine, FOLLOWER, DirectOrigin(engine, ORIGIN))
             before = peak_memory_mib()
-            pull(DirectOrigin(engine, ORIGIN), follower, NOW)
+            assert pull_participant(node, ORIGIN.participant, NOW).result == "ok"
             print(peak_memory_mib() - before)
 
 
