@@ -235,13 +235,14 @@ def _organisation_removal(pair: Pair, channel: str, unit: Unit) -> Removal | Non
 
 
 def _call_ahead(pair: Pair, call: CallAhead) -> Step | None:
-    """R14: INTERPOL's centre, for those who would reach nobody, where both states are members.
+    """R14: INTERPOL's centre, for those who would reach nobody, where both are states and members.
 
     None for judicial cooperation, which goes to the EJN contact and nowhere else.
     """
     centre = pair.directory.participants.get(call.participant)
     if (
         centre is None
+        or pair.asker.is_organisation
         or not pair.both_members(call.membership)
         or pair.query.classification not in call.classifications
     ):

@@ -172,9 +172,12 @@ class _RotaReader:
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
+        self._missing: list[str] = []
 
     def _refuse(self, place: str, found: object, expected: str) -> None:
-        self.faults.append(Fault(place, found, expected))
+        # What is no object at all is one fault, not one more for each of its members.
+        if not any(place.startswith(f"{part}/") for part in self._missing):
+            self.faults.append(Fault(place, found, expected))
 
     def rota(self, data: object) -> Rota:
         fields = self._object(data, "", "a rota: an object with time_zone and layers")
@@ -264,6 +267,7 @@ class _RotaReader:
         if isinstance(data, Mapping):
             return data
         self._refuse(place, data, f"expected {kind}")
+        self._missing.append(place)
         return {}
 
     def _list(self, data: object, place: str, kind: str) -> Sequence[Any]:

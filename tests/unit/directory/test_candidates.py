@@ -210,6 +210,7 @@ def test_where_nobody_answers_interpols_centre_is_called_ahead():
         {"classification": "SECRET", "country": "TR", "outages": ""},
         {"asker": "RS", "country": "XK", "outages": "", "classification": "RESTRICTED", "subject": "mla"},
         {"subject": "mla"},
+        {"asker": "INTERPOL"},  # it need not be told to call itself
         {"asker": "ME", "country": "XK", "outages": "siena", "classification": "RESTRICTED"},  # no member
     ],
 )

@@ -283,6 +283,22 @@ def test_a_double_replacement_is_named_beside_other_faults():
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (["layers", 0], "/layers/0"),
+        (["layers", 0, "rotation"], "/layers/0/rotation"),
+        (["overrides", 0], "/overrides/0"),
+    ],
+)
+def test_a_part_that_is_no_object_is_one_fault(path, place):
+    assert [fault.place for fault in faults_of(changed(path, "none"))] == [place]
+
+
+def test_what_is_no_rota_is_one_fault():
+    assert [fault.place for fault in faults_of(None)] == [""]
+
+
 def test_weekdays_that_are_no_list_are_one_fault():
     places = [fault.place for fault in faults_of(changed(["layers", 0, "restrictions", 0, "weekdays"], "fri"))]
     assert places == ["/layers/0/restrictions/0/weekdays"]
