@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 import structlog
-from flask import Flask, Response, render_template, request
+from flask import Flask, Request, Response, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
 from directory.errors import DirectoryError, InvalidInputError
@@ -51,7 +51,7 @@ _CODE_OF_STATUS = {
     429: "rate_limited",
     503: "busy",
 }
-_MACHINE_PATHS = (
+MACHINE_PATHS = (
     "/api/",
     "/federation/",
     "/anchor/",
@@ -73,6 +73,11 @@ def problem(code: str, detail: str, *, status: int | None = None, **members: obj
         headers["Retry-After"] = "5"
     body = {"type": URN + code, "title": title, "status": status, "detail": detail, **members}
     return _response(body, status, headers)
+
+
+def is_for_machines(asked: Request) -> bool:
+    """Whether a request is to what programs, other nodes and monitoring use."""
+    return asked.path.startswith(MACHINE_PATHS)
 
 
 def register_problem_handlers(app: Flask) -> None:
@@ -146,7 +151,7 @@ def _response(body: Mapping[str, object], status: int, headers: Mapping[str, str
 
 def _for_people(response: Response, detail: str) -> Response:
     """The same answer as a page, where a browser asks for one."""
-    if request.path.startswith(_MACHINE_PATHS) or not request.accept_mimetypes.accept_html:
+    if is_for_machines(request) or not request.accept_mimetypes.accept_html:
         return response
     accepts_json = request.accept_mimetypes.best_match([MIMETYPE, "text/html"]) == MIMETYPE
     if accepts_json:

@@ -2,17 +2,32 @@
 
 import datetime as dt
 
-from flask import Flask, Response, redirect, request, session, url_for
+from flask import Flask, Request, Response, redirect, request, session, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import UserMixin, current_user, login_user, logout_user
 
 from web.accounts import Principal, authenticate, close_session, open_session, principal_of_session
 from web.errors import UnauthenticatedError
 from web.extensions import db, login_manager
 from web.held import held
+from web.problem import is_for_machines
 from web.sign_in import Attempt, count_attempt, forgive_attempt
 from web.transactions import writing_session
 
 SESSION_LIFETIME = dt.timedelta(hours=12)
+
+
+class PageSessions(SecureCookieSessionInterface):
+    """Cookies for pages alone: what machines ask neither reads nor sets one, and does not pay for it."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session of a page; an empty one for machines."""
+        return self.session_class() if is_for_machines(request) else super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Set the cookie of a page."""
+        if not is_for_machines(request):
+            super().save_session(app, session, response)
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]  # untyped library
@@ -34,6 +49,7 @@ class SignedIn(UserMixin):  # type: ignore[misc]  # untyped library
 
 def register_sessions(app: Flask) -> None:
     """Let Flask-Login find users by our table, and send strangers to the sign-in page."""
+    app.session_interface = PageSessions()
     login_manager.session_protection = None  # addresses change on the move; the secret is what counts
     login_manager.user_loader(_load)
     login_manager.unauthorized_handler(_send_to_sign_in)

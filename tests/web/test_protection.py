@@ -148,7 +148,6 @@ def test_no_request_waits_for_ever_behind_a_writer(node: ServedNode) -> None:
     blocker = sqlite3.connect(node.data / "veza.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     try:
-        client.client.application.extensions["veza"].node.close()
         refused = client.put(
             "/api/v1/units/me-spoc", record.json["data"] | {"note": "x"}, If_Match=record.headers["ETag"]
         )
