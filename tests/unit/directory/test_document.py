@@ -151,7 +151,7 @@ BAD = [
     (_change_entry("members", 0, id="duty-9"), ["/rotas/0/layers/0/members/0"]),
     (
         _change_entry("rotas", 0, layers=[{}]),
-        [f"/rotas/0/layers/0/{key}" for key in ("rotation", "rotation/unit", "members", "start")],
+        [f"/rotas/0/layers/0/{key}" for key in ("rotation", "members", "start")],
     ),
     (_change_entry("outages", 0, to="2020-01-01T00:00:00Z"), ["/outages/0/to"]),
     (
