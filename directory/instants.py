@@ -4,7 +4,7 @@ import datetime as dt
 import re
 
 UTC = dt.UTC
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def parse_instant(text: object) -> dt.datetime:
