@@ -207,16 +207,16 @@ class _Reader:
         return at
 
     def each(self, name: str, read: Callable[[str], Item]) -> tuple[Item, ...]:
-        """Return every item of a list, or of a text with commas, each once."""
+        """Return every item of a text with commas, or of a list of such texts, each once."""
         value = self._fields.get(name)
-        items = value.split(",") if isinstance(value, str) else value
+        items = [value] if isinstance(value, str) else value
         if items is None:
             return ()
         if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
             self.refuse(name, value, "expected a list of texts, or a text with commas")
             return ()
         found: dict[Item, None] = {}
-        for item in filter(None, map(str.strip, items)):
+        for item in filter(None, map(str.strip, ",".join(items).split(","))):
             try:
                 found[read(item)] = None
             except ValueError as error:
