@@ -13,9 +13,20 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from benchmarks.measure import Report, Row
-from benchmarks.nodes import NOW, found_node, make_identity, postgres, publish_units, put, sqlite_engine
+from benchmarks.nodes import (
+    NOW,
+    copy_database,
+    filled,
+    found_node,
+    make_identity,
+    postgres,
+    publish_units,
+    put,
+    sqlite_engine,
+)
 from directory.database import make_engine, writing
 from federation.publishing import publish
+from tests.postgres import PostgresServer
 
 IDENTITY = make_identity("ME")
 BARE = "bare"
@@ -23,24 +34,23 @@ BARE = "bare"
 
 def run(report: Report) -> None:
     sizes = (1_000, 100_000) if report.quick else (1_000, 100_000, 1_000_000)
-    rounds, appends = (5, 40) if report.quick else (9, 100)
     with tempfile.TemporaryDirectory(prefix="veza-bench-") as folder, ExitStack() as stack:
-        engines = [stack.enter_context(sqlite_engine(Path(folder) / f"{size}.db")) for size in sizes]
-        measure(report, "SQLite", dict(zip(sizes, engines, strict=True)), rounds, appends)
+        copies = {size: copy_database(filled(size), Path(folder) / f"{size}.db") for size in sizes}
+        measure(report, "SQLite", {size: stack.enter_context(sqlite_engine(path)) for size, path in copies.items()})
+    sizes = (1_000, 10_000) if report.quick else (1_000, 100_000)
     with postgres() as server, ExitStack() as stack:
         if server is not None:
-            sizes = sizes[:2]
-            engines = [stack.enter_context(postgres_engine(stack.enter_context(server.database()))) for _ in sizes]
-            measure(report, "PostgreSQL, fsync off", dict(zip(sizes, engines, strict=True)), rounds, appends)
+            engines = {size: stack.enter_context(postgres_engine(stack, server, size)) for size in sizes}
+            measure(report, "PostgreSQL, fsync off", engines)
 
 
-def measure(report: Report, name: str, engines: dict[int, sa.Engine], rounds: int, appends: int) -> None:
-    """Fill the logs, then append to each in turn, new records and changed ones half and half."""
-    for size, engine in engines.items():
-        found_node(engine, IDENTITY)
-        publish_units(engine, IDENTITY, range(size))
+def measure(report: Report, name: str, engines: dict[int, sa.Engine]) -> None:
+    """Append to each log in turn, new records and changed ones half and half."""
+    rounds, appends = (5, 40) if report.quick else (9, 100)
+    for engine in engines.values():
         with engine.begin() as connection:
             connection.exec_driver_sql(f"CREATE TABLE {BARE} (number INTEGER PRIMARY KEY, payload TEXT)")
+        append(engine, min(engines), -1, appends)  # statements are compiled once per process
     rates: dict[int, list[float]] = {size: [] for size in engines}
     bare: list[float] = []
     for number in range(rounds):
@@ -92,9 +102,12 @@ def commit_rows(engine: sa.Engine, number: int, rows: int) -> float:
 
 
 @contextmanager
-def postgres_engine(url: str) -> Iterator[sa.Engine]:
-    engine = make_engine(url)
+def postgres_engine(stack: ExitStack, server: PostgresServer, size: int) -> Iterator[sa.Engine]:
+    """A database of a server with so many units in its log."""
+    engine = make_engine(stack.enter_context(server.database()))
     try:
+        found_node(engine, IDENTITY)
+        publish_units(engine, IDENTITY, range(size))
         yield engine
     finally:
         engine.dispose()

@@ -1,8 +1,10 @@
 """Nodes to measure: a database with every table, keys of its own, and as many published units as are wanted."""
 
 import datetime as dt
+import functools
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -26,7 +28,10 @@ NOW = dt.datetime(2026, 11, 21, 20, 0, tzinfo=dt.UTC)
 AT_ONCE = 5_000
 """Changes per publication while a log is filled."""
 
+_folder = tempfile.TemporaryDirectory(prefix="veza-bench-")
 
+
+@functools.cache
 def make_identity(participant: str) -> Identity:
     """The same keys for the same code."""
     federation, operating = (
@@ -78,6 +83,16 @@ def publish_units(
     while batch := list(islice(changes, AT_ONCE)):
         with writing(engine) as session:
             publish(session, identity, batch, now)
+
+
+@functools.cache
+def filled(records: int) -> Path:
+    """A SQLite file with the node of ME and so many units in its log, to be copied; made once in a run."""
+    path, identity = Path(_folder.name) / f"filled-{records}.db", make_identity("ME")
+    with sqlite_engine(path) as engine:
+        found_node(engine, identity)
+        publish_units(engine, identity, range(records))
+    return path
 
 
 @contextmanager

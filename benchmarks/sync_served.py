@@ -24,7 +24,7 @@ from sync.transport import Response
 from web.config import load_config
 
 FOLLOWER = make_identity("RS")
-RECORDS = 100_000
+RECORDS, CHANGES = 20_000, 10_000
 KB = 1000
 
 
@@ -62,7 +62,7 @@ def measure(report: Report, origin: sa.Engine, identity: Identity, engine: sa.En
     transport = Counting()
     node = Node(engine, FOLLOWER, transport, NodeSettings(insecure_urls=True))
     add(report, f"first sync of {RECORDS:,} over HTTP", [pull(node)], "", None)
-    add(report, "10,000 changes over HTTP", changed(node, origin, identity, 10_000, 1), "", None)
+    add(report, f"{CHANGES:,} changes over HTTP", changed(node, origin, identity, CHANGES, 1), "", None)
     rounds = 5 if report.quick else 15
     add(report, "10 changes over HTTP", changed(node, origin, identity, 10, rounds), "≤ 8 kB", 8 * KB)
     add(report, "nothing changed, over HTTP", [pull(node) for _ in range(rounds)], "≤ 2 kB", 2 * KB)
