@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Session
 
 BUSY_TIMEOUT_MS = 5_000
+CACHE_KIB = 65_536
+"""A transaction that outgrows the cache locks readers out until it ends, so a country's first sync must fit."""
 WAL_SAFE_SINCE = (3, 51, 3)
 """Write-ahead logging in SQLite before this version can corrupt a database; older ones keep the rollback journal."""
 
@@ -83,6 +85,7 @@ def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:
         "synchronous=EXTRA",
         "foreign_keys=ON",
         "secure_delete=ON",
+        f"cache_size=-{CACHE_KIB}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -19,10 +19,10 @@ from directory.store import read_counters
 from sync.errors import StoppedError, SyncError
 from sync.lease import Fence, check_epoch
 from sync.node import Node
-from sync.pull import pull_all, pull_pushed
+from sync.pull import pull_all, pull_newcomers, pull_pushed
 from sync.push import Outcome, Push, load_peers, load_pushed, load_statements, plan_pushes, record_outcomes, send_push
 from sync.storing import store
-from sync.wanted import REFRESH, forget_wanted, load_wanted
+from sync.wanted import NEWCOMERS, REFRESH, forget_wanted, load_wanted
 
 _LOG = logging.getLogger(__name__)
 _PUSHES_AT_ONCE = 16
@@ -114,7 +114,9 @@ class Express:
 
     def _pull_wanted(self, participant: str, token: str, fence: Fence | None) -> None:
         now = self._clock()
-        if token == REFRESH:
+        if participant == NEWCOMERS:
+            pull_newcomers(self._node, now, fence=fence)
+        elif token == REFRESH:
             pull_all(self._node, now, [participant], fence=fence)
         else:
             pull_pushed(self._node, participant, token, now, fence=fence)

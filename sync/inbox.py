@@ -19,12 +19,9 @@ from federation.signing import CHECKPOINT, ENTITY_STATEMENT, ParsedToken, parse_
 from sync.configurations import is_usable, verify_offered
 from sync.node import Node
 from sync.run import Run
-from sync.status import load_status
 from sync.storing import store
-from sync.wanted import load_wanted, want_pull, want_refresh
-
-REFRESHED_AFTER = dt.timedelta(minutes=1)
-"""How often at most an unknown key makes this node fetch a participant's configuration."""
+from sync.strangers import ask_for_configuration
+from sync.wanted import load_wanted, want_pull
 
 
 def receive_statement(node: Node, token: bytes, now: dt.datetime) -> None:
@@ -45,7 +42,7 @@ def receive_statement(node: Node, token: bytes, now: dt.datetime) -> None:
             _take_checkpoint(run, author, head, token)
     except TokenError as error:
         if error.code == "unknown_key":
-            _ask_for_configuration(run, author)
+            ask_for_configuration(node, author, now)
         raise
 
 
@@ -136,15 +133,3 @@ def _touch(run: Run, offered: Checkpoint) -> None:
             return  # a newer one came meanwhile
 
     store(run.node.engine, touch)
-
-
-def _ask_for_configuration(run: Run, author: TrustedNode) -> None:
-    """Let the worker fetch the configuration that may list the unknown key; anybody can provoke that, so not often."""
-    if author.trust == "own":
-        return
-    with reading(run.node.engine) as session:
-        status = load_status(session, author.participant)
-        wanted = author.participant in load_wanted(session)
-    last = None if status is None else status.last_attempt_at
-    if not wanted and (last is None or run.now - last >= REFRESHED_AFTER):
-        store(run.node.engine, lambda session: want_refresh(session, author.participant, run.now))

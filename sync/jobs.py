@@ -21,9 +21,10 @@ from federation.publishing import renew_checkpoint, renew_configuration
 from federation.trusted_anchor import load_anchor
 from sync.lease import Fence, check_epoch
 from sync.node import Node
-from sync.pull import pull_all, pull_participants
+from sync.pull import pull_all, pull_newcomers, pull_participants
 from sync.status import load_due_retries
 from sync.storing import put_row, store
+from sync.strangers import INTRODUCTIONS
 from sync.tables import JobRow
 
 _LOG = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def make_timetable(node: Node) -> tuple[Job, ...]:
     return (
         Job("nightly-pull", pull_nightly, daily=spread(node.settings.nightly, node.identity.entity_id)),
         Job("housekeeping", keep_house, daily=_HOUSEKEEPING_AT),
+        Job(INTRODUCTIONS, meet_newcomers, every=dt.timedelta(hours=1)),
         Job("retries", retry_failing, every=dt.timedelta(seconds=30)),
         Job("configuration", renew_own_configuration, every=minute),
         Job("checkpoint", renew_own_checkpoint, every=minute),
@@ -109,6 +111,11 @@ def pull_nightly(node: Node, now: dt.datetime, fence: Fence | None) -> None:
     results = pull_all(node, now, fence=fence)
     failed = [result.participant for result in results if result.result != "ok"]
     _LOG.info("nightly pull: %d of %d participants well, failing: %s", len(results) - len(failed), len(results), failed)
+
+
+def meet_newcomers(node: Node, now: dt.datetime, fence: Fence | None) -> None:
+    """Ask the anchor within the day too: who joined can be answered, who left is trusted no more."""
+    pull_newcomers(node, now, fence=fence)
 
 
 def retry_failing(node: Node, now: dt.datetime, fence: Fence | None) -> None:

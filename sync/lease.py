@@ -5,6 +5,7 @@ and a late write proves in its own transaction that its epoch still holds (``che
 """
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -52,6 +53,13 @@ def _insert(session: Session, name: str, holder: str, until: dt.datetime) -> boo
     except sa.exc.IntegrityError:
         return False
     return True
+
+
+def release_dead(session: Session, name: str, now: dt.datetime, is_dead: Callable[[str], bool]) -> None:
+    """Free the lease of a holder that is known to be dead (``kill -9``): its successor need not wait for the end."""
+    held = session.execute(sa.select(LeaseRow.holder, LeaseRow.epoch).where(LeaseRow.name == name)).first()
+    if held is not None and is_dead(held.holder):
+        release(session, Fence(name, held.holder, held.epoch), now)
 
 
 def renew(session: Session, fence: Fence, now: dt.datetime, lifetime: dt.timedelta = LIFETIME) -> bool:

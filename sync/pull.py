@@ -21,10 +21,12 @@ from sync.errors import LeaseLostError, StoppedError, StorageError, SyncError
 from sync.following import Followed, Follower
 from sync.lease import Fence, check_epoch
 from sync.node import Node
-from sync.refresh import NodeFault, refresh_trust
+from sync.refresh import NodeFault, Refreshed, refresh_trust
 from sync.run import Run, Traffic
 from sync.status import is_retried, record_failure
-from sync.storing import storage_code, store
+from sync.storing import put_row, storage_code, store
+from sync.strangers import INTRODUCTIONS
+from sync.tables import JobRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,15 +81,28 @@ def pull_all(
     ``report`` is told of each result as it comes.
     """
     run = Run(node, now, fence)
-    refreshed = refresh_trust(run)
-    if refreshed.anchor_fault is not None:
-        _LOG.warning("the anchor could not be asked: %s", refreshed.anchor_fault)
+    refreshed = _refresh(run)
     wanted = _codes(run) if codes is None else list(dict.fromkeys(codes))
     results = pull_participants(node, now, wanted, fence=fence, report=report)
     unbound = [_unbound(fault) for fault in refreshed.node_faults if _is_shown(fault, codes)]
     for result in unbound:
         _tell(report, result)
     return [*results, *unbound]
+
+
+def pull_newcomers(node: Node, now: dt.datetime, *, fence: Fence | None = None) -> list[PullResult]:
+    """Ask the anchor whom it vouches for now, and pull those whose configuration is not held yet."""
+    run = Run(node, now, fence)
+
+    def remember(session: Session) -> None:
+        check_epoch(session, fence)
+        put_row(session, JobRow, {"name": INTRODUCTIONS}, {"last_attempt_at": now})
+
+    store(node.engine, remember)
+    _refresh(run)
+    with reading(node.engine) as session:
+        known = {each.participant for each in load_participants(session) if each.configuration is not None}
+    return pull_participants(node, now, [code for code in _codes(run) if code not in known], fence=fence)
 
 
 def pull_participants(
@@ -136,6 +151,13 @@ def _pull(run: Run, code: str, follow: Callable[[Follower], Followed]) -> PullRe
         requests=traffic.requests,
         seconds=run.elapsed,
     )
+
+
+def _refresh(run: Run) -> Refreshed:
+    refreshed = refresh_trust(run)
+    if refreshed.anchor_fault is not None:
+        _LOG.warning("the anchor could not be asked: %s", refreshed.anchor_fault)
+    return refreshed
 
 
 def _load_trusted(run: Run, code: str) -> TrustedNode:

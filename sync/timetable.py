@@ -6,9 +6,6 @@ worker that does not lead keeps its scheduler paused and waits. Jobs that fell d
 
 import datetime as dt
 import logging
-import os
-import secrets
-import socket
 import threading
 from collections.abc import Callable
 
@@ -17,11 +14,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.orm import Session
 
 from sync.express import Express
 from sync.jobs import Job, make_timetable, run_job
-from sync.lease import LIFETIME, Fence, acquire, release, renew
+from sync.lease import LIFETIME, Fence, acquire, release, release_dead, renew
 from sync.node import Node
+from sync.process_name import is_dead, make_process_name
 from sync.storing import store
 
 _LOG = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Worker:
     def __init__(self, node: Node, clock: Clock = utc_now, holder: str | None = None) -> None:
         self._node = node
         self._clock = clock
-        self._holder = holder or f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._holder = holder or make_process_name()
         self._express = Express(node, clock)
         self._timetable = {job.name: job for job in make_timetable(node)}
         self._scheduler = self._make_scheduler()
@@ -129,7 +128,11 @@ class Worker:
         return self._fence
 
     def _start_leading(self, now: dt.datetime) -> None:
-        self._fence = store(self._node.engine, lambda session: acquire(session, LEASE, self._holder, now))
+        def take(session: Session) -> Fence | None:
+            release_dead(session, LEASE, now, is_dead)
+            return acquire(session, LEASE, self._holder, now)
+
+        self._fence = store(self._node.engine, take)
         if self._fence is not None:
             self._until = now + LIFETIME
             _LOG.info("leading the scheduled work in epoch %d", self._fence.epoch)

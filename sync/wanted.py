@@ -10,6 +10,8 @@ from sync.tables import WantedPullRow
 
 REFRESH = ""
 """In place of a checkpoint: the whole pull is wanted, configuration first."""
+NEWCOMERS = "*"
+"""In place of a participant: the anchor is to be asked whom it vouches for now."""
 
 
 def want_pull(session: Session, participant: str, token: str, now: dt.datetime) -> None:

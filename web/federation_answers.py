@@ -10,15 +10,19 @@ from federation.entries import encode_page, page_end
 from federation.errors import NotHeldError, TokenError
 from federation.head import Head
 from federation.identity import AnchorIdentity
+from federation.keys import KeySet
 from federation.log import load_head, read_entries
 from federation.participants import configurations_chain, load_configuration
 from federation.read_tokens import check_may_read_entries, load_reader_keys, verify_read_token
 from federation.statements import make_anchor_configuration
+from sync.strangers import note_unknown_reader
 from web.errors import ReadTokenError, UnauthenticatedError
 from web.held import Held
 from web.node import read_anchor
 
 _GZIP_LEVEL = 6
+_MAY_BE_NEW = frozenset({"unauthenticated", "unknown_key"})
+"""Refusals that may only mean that this node has not heard yet of a new node or a new key."""
 
 
 def own_configuration(session: Session, here: Held) -> str:
@@ -92,11 +96,18 @@ def _admit(session: Session, here: Held, authorization: str | None, now: dt.date
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise UnauthenticatedError("expected a read token of a trusted node")
+    asked: list[str] = []
+
+    def keys_of(issuer: str) -> KeySet | None:
+        asked.append(issuer)
+        return load_reader_keys(session, issuer, now)
+
     try:
-        return verify_read_token(
-            token.strip(), here.config.url, lambda issuer: load_reader_keys(session, issuer, now), now
-        )
+        return verify_read_token(token.strip(), here.config.url, keys_of, now)
     except TokenError as error:
+        if asked and error.code in _MAY_BE_NEW:
+            session.rollback()  # the note is written in a transaction of its own
+            note_unknown_reader(here.node, asked[0], now)
         raise ReadTokenError(error.code, error.detail) from error
 
 

@@ -16,7 +16,8 @@ import pytest
 from federation.keys import parse_jwks
 from tests.conformance import second_node
 from tests.conformance.test_second_node import DOCUMENT, OUTAGE, PROGRAM, WEB, serving, write_config
-from tests.flows.federation import FlowNode, ask_anchor, eventually, join, stopping, sync
+from tests.flows.federation import FlowNode, ask_anchor, join, stopping, sync
+from tests.waiting import eventually
 from web.cli.anchor import enrol_node, trust_anchor
 from web.cli.nodes import opened_node
 
@@ -104,6 +105,21 @@ def test_the_second_node_finds_no_fault_with_the_product(meeting: Meeting) -> No
     (judged,) = (found for found in report["nodes"] if found["participant"] == "ME")
     held = meeting.product.held("ME")
     assert (judged["facts"]["size"], judged["facts"]["root"]) == (held["size"], held["root"])
+
+
+def test_a_newcomer_is_let_in_when_it_first_asks(product: FlowNode, tmp_path: Path) -> None:
+    """Only the anchor knows of it; its first read token makes the product's worker ask there."""
+    newcomer = Meeting(product, tmp_path, push=False)
+    (tmp_path / "document.json").write_text(json.dumps(DOCUMENT | {"country": newcomer.code}))
+    newcomer.settings.values["probes"] = False
+    with serving(newcomer.config):
+        with opened_node(product.data) as (_, node):
+            enrol_node(node, newcomer.settings.url, newcomer.code)
+        eventually(lambda: _result_of(second_node.follow(newcomer.settings), "ME") == "accepted", 90, pause=1)
+
+
+def _result_of(report: second_node.Json, participant: str) -> str:
+    return next(str(node["result"]) for node in report["nodes"] if node["participant"] == participant)
 
 
 def test_the_product_follows_the_second_node_and_hears_its_push(pushing: Meeting) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.flows.federation import START_SECONDS, FlowNode, eventually, stopping
+from tests.flows.federation import START_SECONDS, FlowNode, stopping
+from tests.waiting import eventually
 from web.demo import join_nodes, sync_nodes
 from web.demo_plan import DemoNode
 

@@ -10,11 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 from directory.database import writing
@@ -23,6 +22,7 @@ from federation.keys import parse_jwks
 from sync.pull import PullResult
 from sync.refresh import refresh_trust
 from sync.run import Run
+from tests.waiting import eventually
 from web import accounts
 from web.cli import main
 from web.cli.anchor import enrol_node, make_anchor, trust_anchor
@@ -34,20 +34,8 @@ from web.cli.sync import pull
 from web.demo_plan import sample_document
 from web.demo_rotas import with_duty
 
-Answer = TypeVar("Answer")
 PASSWORD = "flows and more flows"
 START_SECONDS = 60.0
-
-
-def eventually(check: Callable[[], Answer], seconds: float = 10.0, pause: float = 0.05) -> Answer:
-    """What ``check`` gives as soon as it is true; fails with its last answer when the time is over."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = check()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {found!r}"
-        time.sleep(pause)
 
 
 def free_port() -> int:

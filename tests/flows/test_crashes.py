@@ -13,7 +13,8 @@ import pytest
 from directory.database import reading
 from federation.entries import parse_header
 from federation.log import load_head, read_entries
-from tests.flows.federation import FlowNode, ask_anchor, eventually, join, stopping, sync, trust
+from tests.flows.federation import FlowNode, ask_anchor, join, stopping, sync, trust
+from tests.waiting import eventually
 from web.cli.databases import opened_database
 from web.demo_plan import sample_document
 

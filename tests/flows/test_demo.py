@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.federation import FlowNode, eventually, free_port
+from tests.flows.federation import FlowNode, free_port
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("flows")]
 

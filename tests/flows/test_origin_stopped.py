@@ -5,7 +5,8 @@ import datetime as dt
 import pytest
 import time_machine
 
-from tests.flows.federation import FlowNode, ask_anchor, eventually, join, stopping, sync
+from tests.flows.federation import FlowNode, ask_anchor, join, stopping, sync
+from tests.waiting import eventually
 from web.cli.parameters import now
 from web.demo_plan import sample_document
 

@@ -7,7 +7,8 @@ import pytest
 from directory.database import reading, writing
 from directory.instants import format_instant
 from federation.log import erase_superseded, read_entries
-from tests.flows.federation import eventually, sync
+from tests.flows.federation import sync
+from tests.waiting import eventually
 from web.cli.databases import opened_database
 from web.cli.parameters import now
 

@@ -11,8 +11,9 @@ from directory.database import reading, writing
 from federation.errors import FederationError
 from federation.participants import end_trust
 from federation.read_tokens import make_read_token
-from sync.inbox import REFRESHED_AFTER, receive_statement
+from sync.inbox import receive_statement
 from sync.pull import pull_pushed
+from sync.strangers import ASKED_AGAIN_AFTER
 from sync.wanted import REFRESH, forget_wanted, load_wanted, want_pull
 from tests.simulators.follower import Follower, make_follower
 from tests.simulators.network import SimulatedNetwork
@@ -260,7 +261,7 @@ class TestUnknownKey:
         follower.pull("RS")
         origin.signing_key = named_key("random")
         origin.grow(1)
-        follower.now += REFRESHED_AFTER - dt.timedelta(seconds=1)
+        follower.now += ASKED_AGAIN_AFTER - dt.timedelta(seconds=1)
         assert post(follower, origin.served_checkpoint()) == "unknown_key"
         assert wanted(follower) == {}
         follower.now += dt.timedelta(seconds=1)

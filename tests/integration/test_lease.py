@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from directory.database import make_engine, writing
 from sync.errors import LeaseLostError
-from sync.lease import LIFETIME, Fence, acquire, check_epoch, release, renew
+from sync.lease import LIFETIME, Fence, acquire, check_epoch, release, release_dead, renew
 
 NOW = dt.datetime(2026, 11, 21, 20, 0, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
@@ -112,3 +112,18 @@ def test_of_many_that_ask_at_once_one_leads(engine: sa.Engine, database_url: str
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(ask, range(6))) == 1
+
+
+@pytest.mark.parametrize(("dead", "led"), [("a", True), ("b", False), ("", False)])
+def test_lease_of_a_dead_holder_is_free_at_once(engine: sa.Engine, dead: str, led: bool) -> None:
+    first = taken(take(engine, "a"))
+    with writing(engine) as session:
+        release_dead(session, "worker", NOW, lambda holder: holder == dead)
+    assert (take(engine, "c", NOW) is not None) is led
+    assert keep(engine, first, NOW) is not led
+
+
+def test_a_lease_that_nobody_took_has_no_dead_holder(engine: sa.Engine) -> None:
+    with writing(engine) as session:
+        release_dead(session, "worker", NOW, lambda holder: True)
+    assert take(engine, "a") == Fence("worker", "a", 1)
