@@ -240,12 +240,7 @@ def _call_ahead(pair: Pair, call: CallAhead) -> Step | None:
     None for judicial cooperation, which goes to the EJN contact and nowhere else.
     """
     centre = pair.directory.participants.get(call.participant)
-    if (
-        centre is None
-        or pair.asker.is_organisation
-        or not pair.both_members(call.membership)
-        or pair.query.classification not in call.classifications
-    ):
+    if centre is None or not _may_call_ahead(pair, call):
         return None
     to_centre = pair.with_requested(centre)
     units = [
@@ -256,3 +251,11 @@ def _call_ahead(pair: Pair, call: CallAhead) -> Step | None:
     why = f"R14: call-ahead, since nobody in {pair.requested.code} answers now: {call.participant} passes it on"
     best = best_of(units, pair.query.crime_area)
     return Step(call.channel, best, (why, why_available(to_centre, call.channel)), None)
+
+
+def _may_call_ahead(pair: Pair, call: CallAhead) -> bool:
+    return (
+        not pair.asker.is_organisation
+        and pair.both_members(call.membership)
+        and pair.query.classification in call.classifications
+    )
