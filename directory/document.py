@@ -185,6 +185,12 @@ class _Reader:
         self._add(self._place, "participant", "self", own)
         for part, type_ in PARTS.items():
             self._read_part(part, type_)
+        self._check_references()
+        if self._faults:
+            raise InvalidInputError(self._faults)
+        return Document(self._participant, self._records, self._warnings)
+
+    def _check_references(self) -> None:
         # A record at fault has a place all the same: a reference to it is no second fault.
         for place, record, data in self._stated:
             for fault in missing_references(record, data, self._places, self._known):
@@ -192,9 +198,6 @@ class _Reader:
         first_stated = {record: data for _, record, data in reversed(self._stated)}
         for record, fault in circular_parents(first_stated):
             self._refuse(self._places[record], fault)
-        if self._faults:
-            raise InvalidInputError(self._faults)
-        return Document(self._participant, self._records, self._warnings)
 
     def _read_part(self, part: str, type_: str) -> None:
         place = f"{self._place}/{part}"
