@@ -89,12 +89,7 @@ def load_config(data: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 def make_config(data: Path, settings: Mapping[str, object], found: list[str] | None = None) -> Config:
     """A configuration from settings by name; ConfigError names every fault, those ``found`` before included."""
-    faults = list(found or [])
-    faults += [f"{name}: there is no such setting" for name in settings if name not in _READERS]
-    faults += [
-        f"{name}: missing from {data / SETTINGS_FILE}, which `veza init` makes, and from VEZA_{name.upper()}"
-        for name in _missing(settings)
-    ]
+    faults = [*(found or []), *_naming_faults(data, settings)]
     values: dict[str, object] = {}
     for name, value in settings.items():
         try:
@@ -107,6 +102,16 @@ def make_config(data: Path, settings: Mapping[str, object], found: list[str] | N
     values.setdefault("name", values["participant"])
     values.setdefault("database", f"sqlite:///{(data / 'veza.db').absolute()}")
     return Config(data=data, **values)  # type: ignore[arg-type]
+
+
+def _naming_faults(data: Path, settings: Mapping[str, object]) -> list[str]:
+    """Settings that there are not, and those that must be there."""
+    unknown = [f"{name}: there is no such setting" for name in settings if name not in _READERS]
+    missing = [
+        f"{name}: missing from {data / SETTINGS_FILE}, which `veza init` makes, and from VEZA_{name.upper()}"
+        for name in _missing(settings)
+    ]
+    return unknown + missing
 
 
 def format_settings(settings: Mapping[str, object]) -> str:

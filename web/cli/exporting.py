@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +53,15 @@ def units_to_csv(participant: str, records: Mapping[str, Mapping[str, Any]]) -> 
     writer = csv.writer(out)
     writer.writerow(["ref", *(f"name.{tag}" for tag in tags), *_COLUMNS, "phone", "email", "verified_at"])
     for record, data in sorted(units.items()):
-        endpoints = data.get("endpoints", {})
-        cells = [
-            f"{participant}:{record}",
-            *(data.get("name", {}).get(tag) for tag in tags),
-            *(data.get(column) for column in _COLUMNS),
-            endpoints.get("phone"),
-            endpoints.get("email"),
-            data.get("verified_at"),
-        ]
-        writer.writerow([_cell(value) for value in cells])
+        writer.writerow(map(_cell, [f"{participant}:{record}", *_cells(data, tags)]))
     return out.getvalue()
+
+
+def _cells(data: Mapping[str, Any], tags: Iterable[str]) -> Iterator[object]:
+    yield from (data.get("name", {}).get(tag) for tag in tags)
+    yield from (data.get(column) for column in _COLUMNS)
+    endpoints = data.get("endpoints", {})
+    yield from (endpoints.get("phone"), endpoints.get("email"), data.get("verified_at"))
 
 
 def _cell(value: object) -> str:

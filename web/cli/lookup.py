@@ -55,9 +55,7 @@ def lookup_contacts(
     **fields: str | None,
 ) -> None:
     """Whom to ask: up to three contact points in order, with the reasons, and why the others are not there."""
-    asked: dict[str, object] = {name.removeprefix("field_"): text for name, text in fields.items() if text is not None}
-    asked |= {"involves": list(involves)} if involves else {}
-    asked |= {"outages": list(outage)} if outage else {}
+    asked = _given(fields | {"involves": list(involves) or None, "outages": list(outage) or None})
     if query_file is not None and asked:
         raise click.UsageError("give the query either by options or by --query FILE")
     source = directory_of_documents(documents) if documents else directory_of_node(data)
@@ -69,6 +67,11 @@ def lookup_contacts(
         print_json(answer)
     else:
         _print_answer(answer)
+
+
+def _given(options: Mapping[str, object]) -> dict[str, object]:
+    """The query's fields that were given as options."""
+    return {name.removeprefix("field_"): value for name, value in options.items() if value is not None}
 
 
 def answer_query(source: AskedDirectory, fields: Mapping[str, object]) -> dict[str, Any]:
@@ -104,6 +107,17 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
     if answer["no_channel"] is not None:
         opening = answer["no_channel"]["next_opening"]
         click.echo(answer["no_channel"]["reason"] + (f"; the next one opens {opening}" if opening else ""))
+    _print_terms(answer)
+    for rejected in answer["rejected"]:
+        opening = f"; opens {rejected['next_opening']}" if rejected["next_opening"] else ""
+        subject = " ".join(filter(None, (rejected["unit"], rejected["channel"])))
+        click.echo(f"not {subject}: {rejected['rule']} {rejected['reason']}{opening}")
+    for note in answer["notes"]:
+        click.echo(f"note: {note}")
+
+
+def _print_terms(answer: Mapping[str, Any]) -> None:
+    """What holds for the whole answer, whoever of the candidates takes it."""
     deadline = answer["deadline"]
     due = "none" if deadline is None else f"{deadline['due']} ({deadline['rule']}, {deadline['profile']})"
     click.echo(f"deadline        {due}")
@@ -111,12 +125,6 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
     click.echo(f"execution unit  {answer['execution_unit'] or '-'}")
     click.echo(f"copy to         {', '.join(answer['copy_to']) or '-'}")
     click.echo(f"Europol copy    {'assessment needed' if answer['europol_copy_assessment'] else 'no assessment'}")
-    for rejected in answer["rejected"]:
-        opening = f"; opens {rejected['next_opening']}" if rejected["next_opening"] else ""
-        subject = " ".join(filter(None, (rejected["unit"], rejected["channel"])))
-        click.echo(f"not {subject}: {rejected['rule']} {rejected['reason']}{opening}")
-    for note in answer["notes"]:
-        click.echo(f"note: {note}")
 
 
 def _print_candidate(place: int, candidate: Mapping[str, Any]) -> None:

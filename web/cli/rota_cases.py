@@ -46,19 +46,27 @@ def _evaluate(case: object, place: str) -> dict[str, Any]:
     members = _object(case, place)
     instants = [_instant(at, where) for at, where in _items(members, "at", place)]
     windows = [_window(_object(window, where), where) for window, where in _items(members, "windows", place)]
-    compare = members.get("compare")
-    other = None if compare is None else _object(compare, f"{place}/compare")
-    span = None if other is None else _window(other, f"{place}/compare")
+    span = _compared_span(members, f"{place}/compare")
     try:
         rota = _rota(members, place)
-        after = None if other is None else _rota(other, f"{place}/compare")
+        changed = _changes(rota, _rota(members["compare"], f"{place}/compare"), span) if span else []
     except _RefusedRotaError as refusal:
         return {"refused": str(refusal)}
     return {
         "on_duty": [on_duty(rota, at) for at in instants],
-        "shifts": [[shift_to_json(shift) for shift in shifts(rota, *window)] for window in windows],
-        "changes": [] if after is None or span is None else _changes(rota, after, span),
+        "shifts": [_shifts(rota, window) for window in windows],
+        "changes": changed,
     }
+
+
+def _compared_span(members: dict[str, Any], place: str) -> Window | None:
+    if members.get("compare") is None:
+        return None
+    return _window(_object(members["compare"], place), place)
+
+
+def _shifts(rota: Rota, window: Window) -> list[dict[str, Any]]:
+    return [shift_to_json(shift) for shift in shifts(rota, *window)]
 
 
 def _changes(before: Rota, after: Rota, span: Window) -> list[dict[str, Any]]:

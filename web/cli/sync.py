@@ -35,10 +35,13 @@ def sync(data: Path, codes: tuple[str, ...], as_json: bool) -> None:
         print_json(rows)
     else:
         print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in rows])
-    failed = [result for result in results if result.result != "ok"]
+    _fail_with([result for result in results if result.result != "ok"], len(results))
+
+
+def _fail_with(failed: list[PullResult], asked: int) -> None:
     if failed:
         named = ", ".join(f"{result.participant} ({result.result})" for result in failed)
-        raise CommandError(failed[0].result, f"{len(failed)} of {len(results)} failed: {named}; the others were synced")
+        raise CommandError(failed[0].result, f"{len(failed)} of {asked} failed: {named}; the others were synced")
 
 
 def pull(node: Node, codes: tuple[str, ...] = ()) -> list[PullResult]:
