@@ -1,13 +1,13 @@
 """One unit, or one agency with its units, as a page."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from flask import url_for
 
-from directory.duty import next_contact, on_duty
+from directory.duty import Duty, next_contact, on_duty
 from directory.errors import NotFoundError
 from directory.freshness import age_seconds, state, verification
 from directory.hours import format_hours
@@ -85,17 +85,17 @@ def show_contact(here: Held, code: str, slug: str, now: dt.datetime) -> ContactV
         lang=named.lang,
         also=named.also,
         phone=unit.phone,
-        spoken=spoken_number(unit.phone) if unit.phone else "",
+        spoken=spoken_number(unit.phone or ""),
         lines=contact_lines(unit),
         on_duty=show_duty(duty, clocks),
-        next=_next(here, unit, now) if duty.rota is not None and duty.slug is None else None,
+        next=_next(here, unit, duty, now),
         their_time=clocks.their_time(),
         my_time=clocks.my_time(),
         hours=format_hours(unit.hours),
         open=opening.is_open,
-        opens=clocks.moment(opening.next_opening) if opening.next_opening else None,
-        languages=", ".join(language(code) for code in unit.languages) or "not given",
-        channels=", ".join(CHANNELS.get(channel, channel) for channel in sorted(unit.channels)) or "none",
+        opens=clocks.optional(opening.next_opening),
+        languages=_listed((language(code) for code in unit.languages), "not given"),
+        channels=_listed((CHANNELS.get(channel, channel) for channel in sorted(unit.channels)), "none"),
         freshness=_freshness(here, unit, now),
         verified=f"{unit.verified_at:%d %b %Y}" if unit.verified_at else "never",
         ask_href=url_for("pages.find", country=code) if code != here.config.participant else None,
@@ -113,12 +113,19 @@ def show_agency(here: Held, code: str, slug: str) -> AgencyView:
     return AgencyView(first.text, first.lang, others, country_name(here, code), results)
 
 
+def _listed(words: Iterable[str], nothing: str) -> str:
+    return ", ".join(words) or nothing
+
+
 def _own_zone(here: Held, unit: Unit) -> ZoneInfo:
     own = here.directory.participants.get(here.config.participant)
     return own.zone if own else here.directory.zone_of(unit)
 
 
-def _next(here: Held, unit: Unit, now: dt.datetime) -> str:
+def _next(here: Held, unit: Unit, duty: Duty, now: dt.datetime) -> str | None:
+    """Who is next where the rota has a gap now."""
+    if duty.rota is None or duty.slug is not None:
+        return None
     contact = next_contact(here.directory, unit, now)
     name = contact.member.name if contact.member else contact.slug
     return f"{name}, {contact.unit.name}" if name else contact.unit.name

@@ -95,7 +95,7 @@ def show_answer(answer: Answer, here: Held, now: dt.datetime) -> AnswerView:
         title=f"{country_name(here, query.asker)} asks {country_name(here, query.country)}",
         question=_question(answer),
         candidates=[_card(candidate, directory, clocks) for candidate in answer.candidates],
-        due=clocks.moment(deadline.due) if deadline else None,
+        due=clocks.optional(deadline.due if deadline else None),
         due_rule=_due_rule(deadline.rule, deadline.profile) if deadline else "",
         language=language(answer.language) if answer.candidates else "—",
         execution=named_unit(answer.execution_unit) if answer.execution_unit else None,
@@ -118,7 +118,7 @@ def show_duty(duty: Duty, clocks: Clocks) -> OnDuty | None:
     if duty.slug is None:
         return None
     name = duty.member.name if duty.member else duty.slug
-    return OnDuty(name, clocks.moment(duty.until) if duty.until else None)
+    return OnDuty(name, clocks.optional(duty.until))
 
 
 def _question(answer: Answer) -> str:
@@ -141,19 +141,18 @@ def _card(candidate: Candidate, directory: Directory, clocks: Clocks) -> Candida
     unit = candidate.unit
     theirs = Clocks(directory.zone_of(unit), clocks.mine, clocks.now)
     phone = (candidate.duty.member.phone if candidate.duty.member else None) or unit.phone
-    opens = candidate.opening.next_opening
     fresh = candidate.freshness
     return CandidateCard(
         unit=named_unit(unit),
         channel=CHANNELS.get(candidate.channel, candidate.channel),
         phone=phone,
-        spoken=spoken_number(phone) if phone else "",
+        spoken=spoken_number(phone or ""),
         lines=_reach(unit, candidate.channel, phone),
         on_duty=show_duty(candidate.duty, theirs),
         their_time=theirs.their_time(),
         my_time=theirs.my_time(),
         open=candidate.opening.is_open,
-        opens=theirs.moment(opens) if opens else None,
+        opens=theirs.optional(candidate.opening.next_opening),
         language=language(candidate.language),
         freshness=show_freshness(fresh.state, fresh.age_s, fresh.verification),
         reasons=[_reason(reason) for reason in candidate.reasons],
@@ -181,5 +180,5 @@ def _rejected(rejected: Rejected, clocks: Clocks) -> RejectedRow:
         channel=CHANNELS.get(rejected.channel, rejected.channel),
         rule=rejected.rule,
         reason=f"{rejected.reason[:1].upper()}{rejected.reason[1:]}",
-        opens=clocks.moment(rejected.next_opening) if rejected.next_opening else None,
+        opens=clocks.optional(rejected.next_opening),
     )

@@ -18,20 +18,25 @@ def check_may_write(
     ``versions`` are the record before and after, as far as there are any: it must neither be taken from another
     agency nor be given to one.
     """
-    kind = record_id.partition("/")[0]
     if principal.has("node_admin"):
         return
-    if not principal.has("rota_admin") or kind not in EDITED_BY_ROTA_ADMINS:
-        needed = "rota_admin or node_admin" if kind in EDITED_BY_ROTA_ADMINS else "node_admin"
-        raise ForbiddenError(f"changing a {kind} needs the role {needed}")
-    if kind == "outage":
-        return
+    kind = record_id.partition("/")[0]
+    if kind not in EDITED_BY_ROTA_ADMINS:
+        raise ForbiddenError(f"changing a {kind} needs the role node_admin")
+    if not principal.has("rota_admin"):
+        raise ForbiddenError(f"changing a {kind} needs the role rota_admin or node_admin")
+    if kind != "outage":
+        _check_agency(principal, directory, own, record_id, versions)
+
+
+def _check_agency(
+    principal: Principal, directory: Directory, own: str, record_id: str, versions: Iterable[Mapping[str, Any]]
+) -> None:
     home = _home(directory, own, principal.unit)
     if home is None:
         raise ForbiddenError(f"the account {principal.name} has no unit, so it belongs to no agency")
-    for version in versions:
-        if _home(directory, own, version.get("unit")) != home:
-            raise ForbiddenError(f"{record_id} belongs to a unit of another agency, or to none")
+    if any(_home(directory, own, version.get("unit")) != home for version in versions):
+        raise ForbiddenError(f"{record_id} belongs to a unit of another agency, or to none")
 
 
 def _home(directory: Directory, own: str, unit: object) -> str | None:

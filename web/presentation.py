@@ -68,6 +68,10 @@ class Clocks:
             format_instant(instant), theirs, "" if same else f"{self._day(here)}{here:%H:%M} {city(self.mine)}"
         )
 
+    def optional(self, instant: dt.datetime | None) -> Moment | None:
+        """An instant on both clocks, if there is one."""
+        return None if instant is None else self.moment(instant)
+
     def their_time(self) -> str:
         """The time there now."""
         there = self.now.astimezone(self.theirs)

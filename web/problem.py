@@ -46,7 +46,6 @@ _CODE_OF_STATUS = {
     409: "conflict",
     412: "stale_version",
     413: "too_large",
-    422: "bad_request",
     428: "precondition_required",
     429: "rate_limited",
     503: "busy",
@@ -111,20 +110,27 @@ def _http_problem(error: HTTPException) -> Response:
         return _unforeseen(error.original_exception)
     if isinstance(error, SecurityError):  # no page: under a foreign name this node makes no links
         return problem("bad_request", "this node does not answer under that host name")
-    status = error.code or 500
-    data: dict[str, Any] = getattr(error, "data", None) or {}
-    faults = list(_flatten(data.get("messages") or {}))
-    detail = "; ".join(f"{fault['pointer'] or '/'}: {fault['detail']}" for fault in faults) or str(error.description)
-    members = {"errors": faults} if faults else {}
-    if status in _CODE_OF_STATUS:
-        response = problem(_CODE_OF_STATUS[status], detail, status=400 if status == 422 else status, **members)
-    else:
-        response = _response(
-            {"type": "about:blank", "title": error.name, "status": status, "detail": detail}, status, {}
-        )
-    kept = {name: value for name, value in error.get_headers() if name.lower() in ("allow", "retry-after")}
+    faults = _argument_faults(error)
+    detail = "; ".join(f"{fault['pointer']}: {fault['detail']}" for fault in faults) or str(error.description)
+    response = _problem_of_status(error.code or 500, error.name, detail, faults)
+    kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     response.headers.update(kept)
     return _for_people(response, detail)
+
+
+def _problem_of_status(status: int, title: str, detail: str, faults: list[dict[str, str]]) -> Response:
+    """The problem that an HTTP status stands for; ``about:blank`` where the protocol has no code of its own."""
+    members = {"errors": faults} if faults else {}
+    if status in _CODE_OF_STATUS:
+        return problem(_CODE_OF_STATUS[status], detail, status=status, **members)
+    return _response({"type": "about:blank", "title": title, "status": status, "detail": detail}, status, {})
+
+
+def _argument_faults(error: HTTPException) -> list[dict[str, str]]:
+    """What the argument parser found: messages by place of origin (``query``), then by name."""
+    data: Mapping[str, Any] = getattr(error, "data", None) or {}
+    by_name = [item for names in data.get("messages", {}).values() for item in names.items()]
+    return [{"pointer": f"/{name}", "detail": str(text)} for name, texts in by_name for text in texts]
 
 
 def _database_problem(error: sa.exc.OperationalError) -> Response:
@@ -165,15 +171,3 @@ def _for_people(response: Response, detail: str) -> Response:
     kept = {name: value for name, value in response.headers if name in ("Allow", "Retry-After")}
     page.headers.update(kept)
     return page
-
-
-def _flatten(messages: object, place: str = "") -> list[dict[str, str]]:
-    """The argument parser's nested messages as a list of places; where an argument came from is not a place."""
-    if isinstance(messages, Mapping):
-        inner = [
-            (value, place if key in ("query", "json", "_schema") and not place else f"{place}/{key}")
-            for key, value in messages.items()
-        ]
-        return [fault for value, at in inner for fault in _flatten(value, at)]
-    texts = messages if isinstance(messages, list) else [messages]
-    return [{"pointer": place, "detail": str(text)} for text in texts]

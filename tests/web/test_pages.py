@@ -107,6 +107,15 @@ def test_choices_stay_chosen(client: FlaskClient) -> None:
     assert re.search(r"<details[^>]* open>", chosen), "what was refined is not hidden"
 
 
+def test_an_agency_leads_to_its_page(client: FlaskClient) -> None:
+    assert "/agencies/ME/me-ag-carina" in page(client, "/?q=Customs+Administration")
+
+
+def test_a_browser_that_asks_for_json_gets_json(client: FlaskClient) -> None:
+    response = client.get("/contacts/RS/nobody", headers={"Accept": "application/problem+json, text/html;q=0.5"})
+    assert response.content_type == "application/problem+json"
+
+
 def test_a_contact_with_who_is_on_duty(client: FlaskClient) -> None:
     contact = words(page(client, "/contacts/ME/me-spoc"))
     assert "Duty officer 2 until Sun 22 Nov 08:00 Podgorica" in contact

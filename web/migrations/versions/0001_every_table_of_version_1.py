@@ -2,6 +2,8 @@
 
 Revision ID: 0001
 Revises: nothing
+
+There is no way down: what a newer version wrote is left by restoring a backup.
 """
 
 import sqlalchemy as sa
@@ -226,48 +228,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_session")),
     )
     op.create_index(op.f("ix_session_user_name"), "session", ["user_name"], unique=False)
-
-
-def downgrade() -> None:
-    """Undo it."""
-    op.drop_index(op.f("ix_session_user_name"), table_name="session")
-
-    op.drop_table("session")
-    op.drop_index(op.f("ix_api_token_user_name"), table_name="api_token")
-
-    op.drop_table("api_token")
-    op.drop_table("wanted_pull")
-    op.drop_table("user_account")
-    op.drop_table("sync_status")
-    op.drop_table("skipped")
-    op.drop_table("seen_checkpoint")
-    op.drop_index(op.f("ix_rota_version_replaced_at"), table_name="rota_version")
-    op.drop_index(op.f("ix_rota_version_record"), table_name="rota_version")
-
-    op.drop_table("rota_version")
-    op.drop_index("ix_record_version", table_name="record")
-    op.drop_index("ix_record_type", table_name="record")
-
-    op.drop_table("record")
-    op.drop_table("pushed")
-    op.drop_table("participant")
-    op.drop_table("log")
-    op.drop_table("lease")
-    op.drop_table("job")
-    op.drop_index(op.f("ix_failed_login_name_digest"), table_name="failed_login")
-    op.drop_index(op.f("ix_failed_login_at"), table_name="failed_login")
-    op.drop_index(op.f("ix_failed_login_address"), table_name="failed_login")
-
-    op.drop_table("failed_login")
-    op.drop_index(
-        "ix_entry_superseded_at",
-        table_name="entry",
-        sqlite_where=sa.text("superseded_at IS NOT NULL"),
-        postgresql_where=sa.text("superseded_at IS NOT NULL"),
-    )
-
-    op.drop_table("entry")
-    op.drop_table("enrolment")
-    op.drop_table("counter")
-    op.drop_table("configuration")
-    op.drop_table("anchor")
