@@ -86,7 +86,7 @@ def show_contact(here: Held, code: str, slug: str, now: dt.datetime) -> ContactV
         also=named.also,
         phone=unit.phone,
         spoken=spoken_number(unit.phone or ""),
-        lines=contact_lines(unit),
+        lines=[*_duty_number(duty, unit), *contact_lines(unit)],
         on_duty=show_duty(duty, clocks),
         next=_next(here, unit, duty, now),
         their_time=clocks.their_time(),
@@ -111,6 +111,12 @@ def show_agency(here: Held, code: str, slug: str) -> AgencyView:
     units = sorted(here.directory.units_of_agency(code, slug), key=lambda unit: unit.slug)
     results = [unit_result(here, unit) for unit in units]
     return AgencyView(first.text, first.lang, others, country_name(here, code), results)
+
+
+def _duty_number(duty: Duty, unit: Unit) -> list[Line]:
+    """The number of whoever is on duty, where it is another than the desk's."""
+    phone = duty.member.phone if duty.member else None
+    return [Line("On duty", spoken_number(phone))] if phone and phone != unit.phone else []
 
 
 def _listed(words: Iterable[str], nothing: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from directory.errors import InvalidInputError
-from directory.vocabulary import CLASSIFICATIONS, CRIME_AREAS
+from directory.places import crossing_title
+from directory.vocabulary import CLASSIFICATIONS, CRIME_AREAS, CROSSINGS
 from web.held import Held
 from web.labels import LANGUAGES, SUBJECTS, crime_area
 from web.presentation import country_name, status_note
@@ -61,6 +62,7 @@ class FindForm:
 def read_form(given: Mapping[str, str], here: Held) -> FindForm:
     """The form with what was given; everything else at its default."""
     values = {name: given.get(name, "").strip() or DEFAULTS.get(name, "") for name in FIELDS}
+    values["location"] = _place_name(values["location"])
     countries = _countries(here)
     return FindForm(
         values=values,
@@ -82,6 +84,12 @@ def faults_by_field(error: InvalidInputError) -> dict[str, str]:
         key = name if name in FIELDS else "other"
         faults[key] = f"{fault.expected[:1].upper()}{fault.expected[1:]}"
     return faults
+
+
+def _place_name(location: str) -> str:
+    """A crossing by its names, which lead to it like its id does."""
+    crossing = CROSSINGS.get(location)
+    return location if crossing is None else crossing_title(crossing)
 
 
 def _countries(here: Held) -> list[Option]:

@@ -6,6 +6,8 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from directory.places import crossing_title, resolve_location
+from directory.vocabulary import CROSSINGS
 from tests.web.building import ServedNode
 from tests.web.test_sign_in import HTML, sign_in
 
@@ -102,9 +104,14 @@ def test_a_field_that_is_wrong_is_marked(client: FlaskClient) -> None:
 
 def test_choices_stay_chosen(client: FlaskClient) -> None:
     chosen = page(client, f"{GOSTUN}&classification=RESTRICTED&language=en")
+    assert 'value="Gostun / Dobrakovo"' in chosen
     assert '<option value="RESTRICTED" selected>' in chosen
     assert '<option value="en" selected>' in chosen
     assert re.search(r"<details[^>]* open>", chosen), "what was refined is not hidden"
+
+
+def test_the_names_of_every_crossing_lead_to_it() -> None:
+    assert [key for key, crossing in CROSSINGS.items() if resolve_location(crossing_title(crossing)) != key] == []
 
 
 def test_an_agency_leads_to_its_page(client: FlaskClient) -> None:
@@ -120,6 +127,8 @@ def test_a_contact_with_who_is_on_duty(client: FlaskClient) -> None:
     contact = words(page(client, "/contacts/ME/me-spoc"))
     assert "Duty officer 2 until Sun 22 Nov 08:00 Podgorica" in contact
     assert "SPOC · Montenegro" in contact
+    assert "+999 499 0001" in contact, "the desk"
+    assert "On duty +999 499 002" in contact, "and whoever sits at it"
     assert "Whom should I ask there?" not in contact
 
 
