@@ -2,10 +2,17 @@
 
 import argparse
 
-from benchmarks import append, lookup, rota, search, sync
+from benchmarks import append, importing, lookup, rota, search, sync
 from benchmarks.measure import Report, machine
 
-SUBJECTS = {"rota": rota, "search": search, "append": append, "lookup": lookup, "sync": sync}
+SUBJECTS = {
+    "rota": rota,
+    "search": search,
+    "append": append,
+    "import": importing,
+    "lookup": lookup,
+    "sync": sync,
+}
 
 
 def main() -> None:

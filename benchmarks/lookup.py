@@ -5,6 +5,7 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -14,7 +15,7 @@ from benchmarks import wrk
 from benchmarks.measure import Report, Row, median_of
 from benchmarks.nodes import sqlite_engine
 from benchmarks.population import NOW, REAL_UNITS, directory_of, documents, questions
-from benchmarks.serving import fetch, new_node, served
+from benchmarks.serving import fetch, new_node, resident_mib, served
 from directory.answers import to_json
 from directory.database import writing
 from directory.index import Directory
@@ -27,6 +28,7 @@ from web.accounts import add_user, issue_token
 OWN = "ME"
 QUESTIONS = 400
 CONNECTIONS = 4
+MOST_MEMORY_MIB = 150_000_000 / 1024**2
 
 
 def run(report: Report) -> None:
@@ -35,8 +37,12 @@ def run(report: Report) -> None:
         print(wrk.MISSING)
         return
     for units in (REAL_UNITS, 100_000):
-        with tempfile.TemporaryDirectory(prefix="veza-bench-") as folder, serving(Path(folder), units) as (base, token):
-            measure_served(report, units, base, token)
+        with tempfile.TemporaryDirectory(prefix="veza-bench-") as folder, serving(Path(folder), units) as node:
+            measure_served(report, units, node.base, node.token)
+            memory = resident_mib(node.process)
+            met = memory <= MOST_MEMORY_MIB if units == REAL_UNITS else None
+            goal = "≤ 150 MB" if units == REAL_UNITS else "≤ 1 GB at 1,000,000 units"
+            report.add(Row(f"memory of a web process, {units:,} units", goal, "MiB", memory, met=met))
 
 
 # -- in process ------------------------------------------------------------------------------------------------------
@@ -128,15 +134,24 @@ def measure_served(report: Report, units: int, base: str, token: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class ServedNode:
+    """Where a node answers, a token for it, and its web process."""
+
+    base: str
+    token: str
+    process: int
+
+
 @contextmanager
-def serving(folder: Path, units: int) -> Iterator[tuple[str, str]]:
-    """The address of a node that holds so many units, one web process, and a token for it."""
+def serving(folder: Path, units: int) -> Iterator[ServedNode]:
+    """A node that holds so many units, with one web process."""
     data = folder / "node"
     base = new_node(data, OWN)
     token = fill(data, units)
-    with served(data, base):
+    with served(data, base) as process:
         fetch(f"{base}/api/v1/lookup?country=RS", token)  # the first answer waits for the index
-        yield base, token
+        yield ServedNode(base, token, process)
 
 
 def fill(data: Path, units: int) -> str:

@@ -15,12 +15,12 @@ START_SECONDS = 120
 
 
 @contextmanager
-def served(data: Path, base: str) -> Iterator[None]:
-    """Serve the node in ``data`` at ``base`` until the block ends, by one web process."""
+def served(data: Path, base: str) -> Iterator[int]:
+    """Serve the node in ``data`` at ``base`` until the block ends, by one web process; the number of that process."""
     server = subprocess.Popen([sys.executable, "-m", "benchmarks.served", str(data), base.rpartition(":")[2]])
     try:
         wait_for(f"{base}/constant", server)
-        yield
+        yield web_process(server.pid)
     finally:
         server.terminate()
         server.wait()
@@ -31,6 +31,18 @@ def new_node(data: Path, participant: str) -> str:
     base = f"http://127.0.0.1:{free_port()}"
     create_node(data, {"participant": participant, "url": base, "insecure_urls": True})
     return base
+
+
+def web_process(server: int) -> int:
+    """The process that answers: the largest of those that the server started."""
+    children = Path(f"/proc/{server}/task/{server}/children").read_text(encoding="ascii").split()
+    return max(map(int, children), key=resident_mib)
+
+
+def resident_mib(process: int) -> float:
+    """What a process has in memory now."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:

@@ -105,7 +105,8 @@ def add(report: Report, name: str, pulls: list[Pulled], goal: str, most: int | N
     sent = statistics.median(pulled.result.bytes for pulled in pulls) - beside
     elapsed = statistics.median(pulled.elapsed for pulled in pulls)
     requests = pulls[-1].result.requests - 1
-    note = f"{requests} request{'s' * (requests > 1)}, {beside / KB:.3g} kB more for the configuration; {elapsed:.3g} s in all"
+    beside_note = f"{beside / KB:.3g} kB more for the configuration"
+    note = f"{requests} request{'s' * (requests > 1)}, {beside_note}; {elapsed:.3g} s in all"
     report.add(Row(name, goal, "kB", sent / KB, met=None if most is None else sent <= most, note=note))
 
 
