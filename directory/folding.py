@@ -113,4 +113,9 @@ def _sound(word: str) -> str:
     if word in _ROMAN_NUMBERS:
         return word
     word = _SOUND.sub(lambda found: _SOUNDS[found[0]], _SOFTENING.sub("", word))
-    return _DOUBLE.sub(r"\1", word)
+    return _DOUBLE.sub(_single, word)
+
+
+def _single(run: re.Match[str]) -> str:
+    """One letter for two; a longer run is no spelling of anything, and stays."""
+    return run[1] if len(run[0]) == 2 else run[0]

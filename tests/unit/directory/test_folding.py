@@ -137,3 +137,8 @@ def test_what_is_typed_so_far_begins_a_key(name):
     for length in range(1, len(name)):
         typed = [key for words in fold_alternatives(name[:length]) for key in words]
         assert any(key.startswith(beginning) for key in keys for beginning in typed)
+
+
+@pytest.mark.parametrize("noise", ["qqqqqqqqqqqqq", "zzzz", "aaa"])
+def test_a_run_of_one_letter_is_no_short_word(noise: str) -> None:
+    assert len(fold(noise)) >= 3
