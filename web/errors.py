@@ -45,6 +45,12 @@ class AccountError(WebError):
     """An account cannot be made or changed as asked: the giver must correct it."""
 
 
+class TooLargeError(WebError):
+    """A file holds more than the node takes in at once: the giver must split it."""
+
+    code = "too_large"
+
+
 class UnknownUserError(WebError):
     """There is no such account."""
 
