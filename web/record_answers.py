@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from sqlalchemy.orm import Session
 
 from directory.errors import Fault, InvalidInputError, NotFoundError
@@ -15,6 +16,7 @@ from directory.freshness import age_seconds, state
 from directory.instants import format_instant
 from directory.store import DELETED, LIVE, Record, load_record, load_records
 from web.held import Held
+from web.replies import bytes_tag
 
 MOST_PER_PAGE = 500
 
@@ -92,6 +94,12 @@ def record_tag(here: Held, record: Record, shown: Mapping[str, Any]) -> str:
     freshness = shown["freshness"]
     seen = hashlib.sha256(f"{freshness['state']} {freshness['checked_at']}".encode()).hexdigest()[:12]
     return f"{record.seq}-{seen}"
+
+
+def page_tag(page: Page) -> str:
+    """The entity tag of a page: everything but the ages, which grow by the second while nothing changes."""
+    shown = [{**item, "freshness": {**item["freshness"], "age_s": None}} for item in page.items]
+    return bytes_tag(orjson.dumps([shown, page.next]))
 
 
 def _write_cursor(record: Record) -> str:

@@ -16,8 +16,11 @@ from web.errors import ChangedMeanwhileError
 from web.held import Held
 from web.permissions import check_may_write
 from web.record_answers import record_json
+from web.record_references import check_references
 from web.transactions import writing_session
 
+OTHER_VERSION = -2
+"""As ``expected``: a version that this record never had, so that the change is always one too late."""
 _TRIES = 3
 
 
@@ -51,6 +54,8 @@ def _save(here: Held, principal: Principal, change: PendingChange, now: dt.datet
         check_may_write(principal, here.directory, own, change.record, versions)
         try:
             publish(session, here.node.identity, [_against(change, held)], now)
+            if change.data is not None:
+                check_references(session, own, change.record, change.data, held.data if held else None)
         except StaleVersionError as error:
             current = None if held is None else record_json(here, held, now)
             raise ChangedMeanwhileError(error.detail, current) from error

@@ -96,6 +96,24 @@ def test_lists_are_paged_to_their_end(node: ServedNode) -> None:
     assert seen == sorted(seen)
 
 
+def test_a_page_is_not_sent_again_until_something_on_it_changes(node: ServedNode) -> None:
+    client = node.client("ana")
+    path = "/api/v1/units?participant=ME&limit=500"
+    tag = client.get(path).headers["ETag"]
+    node.clock.forward(minutes=5)
+    assert client.get(path, If_None_Match=tag).status_code == 304, "its age is no change"
+    unit = client.get(ADMIN)
+    client.put(ADMIN, unit.json["data"] | {"note": "moved"}, If_Match=unit.headers["ETag"])
+    assert client.get(path, If_None_Match=tag).status_code == 200
+    tag = client.get("/api/v1/units?participant=RS").headers["ETag"]
+    node.clock.forward(hours=7)
+    with node.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE log SET issued_at='2026-11-19 20:00:00.000000' WHERE participant='RS'")
+        connection.exec_driver_sql("UPDATE counter SET value=value+1 WHERE name='federation'")
+    again = client.get("/api/v1/units?participant=RS", If_None_Match=tag)
+    assert again.status_code == 200, "an entity tag must not hide that the log went stale"
+
+
 def test_a_list_of_one_participant(node: ServedNode) -> None:
     items = node.client().get("/api/v1/units?participant=XK&limit=500").json["items"]
     assert items
@@ -220,7 +238,7 @@ def test_a_new_record_must_be_new(node: ServedNode) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"If_Match": "*"}, {"If_Match": "17"}, {"If_Match": 'W/"17"'}, {"If_Match": '"x"'}]
+    "headers", [{}, {"If_Match": "*"}, {"If_Match": "17"}, {"If_Match": '"1", "2"'}, {"If_Match": '"x'}]
 )
 def test_a_change_must_name_its_version(node: ServedNode, headers: dict[str, str]) -> None:
     before = held_log(node)
@@ -228,6 +246,66 @@ def test_a_change_must_name_its_version(node: ServedNode, headers: dict[str, str
     assert problem(client.put(ADMIN, {}, **headers)) == (428, "precondition_required")
     assert problem(client.delete(ADMIN, **headers)) == (428, "precondition_required")
     assert held_log(node) == before
+
+
+@pytest.mark.parametrize("tag", ['W/"{}"', '"{}-61c1f76a8f20"', '"x"', '""', '"9007199254740991"'])
+def test_a_tag_that_is_not_the_records_own_is_one_too_late(node: ServedNode, tag: str) -> None:
+    client, before = node.client("ana"), held_log(node)
+    record = client.get(ADMIN)
+    other = tag.format(record.json["seq"])
+    refused = client.put(ADMIN, record.json["data"] | {"note": "x"}, If_Match=other)
+    assert problem(refused) == (412, "stale_version")
+    assert refused.json["current"]["seq"] == record.json["seq"]
+    assert problem(client.delete(ADMIN, If_Match=other)) == (412, "stale_version")
+    assert problem(client.put("/api/v1/units/me-new", record.json["data"], If_Match=other)) == (412, "stale_version")
+    assert held_log(node) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "places"),
+    [
+        ("/api/v1/rotas/r-desk", {"unit": "me-nowhere"}, {"/unit"}),
+        (
+            "/api/v1/rotas/r-desk",
+            {"layers": [ROTA["layers"][0] | {"members": ["m-one", "m-ghost", "m-wraith"]}]},
+            {"/layers/0/members/1", "/layers/0/members/2"},
+        ),
+        (
+            "/api/v1/rotas/r-desk",
+            {"overrides": [{"start": "2026-12-01T07:00:00Z", "end": "2026-12-02T07:00:00Z", "member": "m-ghost"}]},
+            {"/overrides/0/member"},
+        ),
+        ("/api/v1/members/m-one", {"unit": "me-nowhere"}, {"/unit"}),
+        (ADMIN, {"agency": "me-ag-none", "parent": "me-none", "rota": "r-none"}, {"/agency", "/parent", "/rota"}),
+        (ADMIN, {"parent": "me-spoc"}, {"/parent"}),
+        (ADMIN, {"parent": "me-ncb"}, {"/parent"}),
+    ],
+)
+def test_a_record_that_names_what_is_not_there_is_refused(
+    node: ServedNode, path: str, change: dict[str, object], places: set[str]
+) -> None:
+    client = node.client("ana")
+    below = client.get("/api/v1/units/me-ncb")
+    client.put("/api/v1/units/me-ncb", below.json["data"] | {"parent": "me-spoc"}, If_Match=below.headers["ETag"])
+    before, record = held_log(node), client.get(path)
+    refused = client.put(path, record.json["data"] | change, If_Match=record.headers["ETag"])
+    assert problem(refused) == (400, "bad_request")
+    assert {error["pointer"] for error in refused.json["errors"]} == places
+    assert held_log(node) == before
+
+
+def test_a_name_that_stood_there_before_may_stay(node: ServedNode) -> None:
+    client = node.client("ana")
+    member = client.get(MEMBER_PATH)
+    assert client.delete(MEMBER_PATH, If_Match=member.headers["ETag"]).status_code == 200
+    rota = client.get(ROTA_PATH)
+    stand_in = {"start": "2026-12-01T07:00:00Z", "end": "2026-12-02T07:00:00Z", "member": "m-two", "replaces": "m-one"}
+    saved = client.put(ROTA_PATH, rota.json["data"] | {"overrides": [stand_in]}, If_Match=rota.headers["ETag"])
+    assert saved.status_code == 200
+    gone = ROTA["layers"][0] | {"members": ["m-two"]}
+    client.put(ROTA_PATH, ROTA | {"layers": [gone]}, If_Match=saved.headers["ETag"])
+    again = client.get(ROTA_PATH)
+    assert problem(client.put(ROTA_PATH, ROTA, If_Match=again.headers["ETag"])) == (400, "bad_request")
 
 
 def test_every_fault_of_a_record_is_named(node: ServedNode) -> None:

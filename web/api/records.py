@@ -16,14 +16,15 @@ from web.errors import PreconditionRequiredError
 from web.extensions import db
 from web.held import held
 from web.parameters import json_object
-from web.record_answers import deleted_json, find_record, list_records, record_json, record_tag
-from web.record_changes import delete_record, put_record
-from web.replies import conditional, json_reply, tagged_reply
+from web.record_answers import deleted_json, find_record, list_records, page_tag, record_json, record_tag
+from web.record_changes import OTHER_VERSION, delete_record, put_record
+from web.replies import conditional, json_reply
 from web.vcard import unit_card
 
 KINDS = {"units": "unit", "members": "member", "agencies": "agency", "rotas": "rota", "outages": "outage"}
 """Collections of the API and the record types that they hold."""
 _VERSION = re.compile(r'"(\d{1,16})"')
+_TAG = re.compile(r'(W/)?"[!#-~]*"')
 _CARD = "text/vcard"
 _LIST_DOC = answers(RecordPageSchema, "A page of records", READS)
 _READ_DOC = answers(RecordSchema, "The record", FINDS)
@@ -43,7 +44,7 @@ def list_kind(query: dict[str, Any], kind: str) -> Response:
     """Records of one kind, of one participant or of all, page by page."""
     here = held()
     page = list_records(db.session(), here, kind, query.get("participant"), query["cursor"], query["limit"], asked_at())
-    return tagged_reply(page.to_json())
+    return conditional(json_reply(page.to_json()), page_tag(page))
 
 
 def show_record(kind: str, code: str, slug: str) -> Response:
@@ -119,7 +120,7 @@ def _shown(code: str, record_id: str) -> Response:
 
 
 def _expected() -> int:
-    """The version that the change was made from; ABSENT for a new record."""
+    """The version that the change was made from; ABSENT for a new record, OTHER_VERSION where it is none of ours."""
     given = request.headers.get("If-Match")
     if given is None:
         if request.headers.get("If-None-Match", "").strip() == "*":
@@ -128,6 +129,8 @@ def _expected() -> int:
             "expected If-Match with the record's ETag, or If-None-Match: * for a new record"
         )
     match = _VERSION.fullmatch(given.strip())
-    if match is None:
-        raise PreconditionRequiredError(f'expected If-Match: "17", the record\'s ETag (found {given[:60]!r})')
-    return int(match[1])
+    if match is not None:
+        return int(match[1])
+    if _TAG.fullmatch(given.strip()):
+        return OTHER_VERSION  # a weak tag, or one of another answer: If-Match finds neither
+    raise PreconditionRequiredError(f'expected If-Match: "17", the record\'s ETag (found {given[:60]!r})')
