@@ -25,7 +25,8 @@ class Check:
 
 def readiness_checks(session: Session, participant: str, now: dt.datetime) -> list[Check]:
     """Every check; the first question to the database raises where that is away."""
-    return [_worker(session, now), _checkpoint(session, participant, now)]
+    checks = [_worker(session, now), _checkpoint(session, participant, now)]
+    return [Check("database", True, "the database answers"), *checks]
 
 
 def _worker(session: Session, now: dt.datetime) -> Check:

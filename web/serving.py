@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,9 +57,10 @@ class ServeOptions:
     with_worker: bool = True
 
 
-def serve_node(options: ServeOptions) -> None:
-    """Serve until a signal comes; PortInUseError where the address is taken."""
+def serve_node(options: ServeOptions, say: Callable[[], None] = lambda: None) -> None:
+    """Serve until a signal comes; ``say`` is called once the address is known to be free, else PortInUseError."""
     check_port_free(options.host, options.port)
+    say()
     server = Granian(
         "wsgi:app",
         address=options.host,

@@ -38,8 +38,8 @@ def serve(data: Path, host: str, port: int | None, workers: int | None, no_worke
     )
     if parent is not None:
         end_with_parent(parent)
-    click.echo(f"{config.participant} {config.url} served at {host}:{chosen}; Ctrl-C stops it", err=True)
-    serve_node(options)
+    words = f"{config.participant} {config.url} served at {host}:{chosen}; Ctrl-C stops it"
+    serve_node(options, lambda: click.echo(words, err=True))
 
 
 @click.command("worker")

@@ -56,8 +56,10 @@ def test_an_address_of_another_machine_cannot_be_served(host):
 
 
 def test_a_port_is_checked_before_anything_starts(listening, tmp_path):
+    said = []
     with pytest.raises(PortInUseError):
-        serve_node(ServeOptions(tmp_path, "127.0.0.1", listening))
+        serve_node(ServeOptions(tmp_path, "127.0.0.1", listening), lambda: said.append("served"))
+    assert said == [], "what cannot be served is not announced"
 
 
 def test_a_process_ends_when_its_parent_is_another():
