@@ -41,7 +41,8 @@ def sync(data: Path, codes: tuple[str, ...], as_json: bool) -> None:
 def _fail_with(failed: list[PullResult], asked: int) -> None:
     if failed:
         named = ", ".join(f"{result.participant} ({result.result})" for result in failed)
-        raise CommandError(failed[0].result, f"{len(failed)} of {asked} failed: {named}; the others were synced")
+        others = "; the others were synced" if len(failed) < asked else ""
+        raise CommandError(failed[0].result, f"{len(failed)} of {asked} failed: {named}{others}")
 
 
 def pull(node: Node, codes: tuple[str, ...] = ()) -> list[PullResult]:
