@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from directory.bulk import insert_into
 from directory.database import Base
 from directory.store import bump_counter, drop_participant
 from directory.tables import RecordRow
@@ -62,14 +63,18 @@ _ERASE = _HELD_PAYLOADS.values(payload=sa.null())
 
 
 def create_log(session: Session, participant: str, own: bool) -> Head:
-    """Begin an empty log, or give back the one that is there (ConcurrentAppendError: one of the other kind)."""
+    """Begin an empty log, or give back the one that is there (ConcurrentAppendError: one of the other kind).
+
+    Several may begin the same log at once: one does, the others are given what it began.
+    """
     head = load_head(session, participant)
     if head is None:
-        empty = Frontier()
-        values = {"participant": participant, "own": own, "size": 0, "root": EMPTY_ROOT, "frontier": empty.to_bytes()}
-        session.execute(sa.insert(_LOG).values(values))
+        values = {"participant": participant, "own": own, "size": 0, "root": EMPTY_ROOT}
+        values["frontier"] = Frontier().to_bytes()
+        session.execute(insert_into(session, LogRow).values(values).on_conflict_do_nothing())
         bump_counter(session, "federation")
-        return Head(participant, own, 0, EMPTY_ROOT, empty, None, None, None, None, None)
+        head = load_head(session, participant)
+        assert head is not None
     if head.own != own:
         raise ConcurrentAppendError(f"the log of {participant} is already held as {'own' if head.own else 'followed'}")
     return head

@@ -6,7 +6,7 @@ told: an unforeseen error is logged with an id, and the answer carries that id a
 
 import http
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -111,11 +111,19 @@ def _http_problem(error: HTTPException) -> Response:
     if isinstance(error, SecurityError):  # no page: under a foreign name this node makes no links
         return problem("bad_request", "this node does not answer under that host name")
     faults = _argument_faults(error)
-    detail = "; ".join(f"{fault['pointer']}: {fault['detail']}" for fault in faults) or str(error.description)
+    detail = _words(faults) or str(error.description)
     response = _problem_of_status(error.code or 500, error.name, detail, faults)
-    kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    response.headers.update(kept)
+    response.headers.update(_kept(error.get_headers()))
     return _for_people(response, detail)
+
+
+def _words(faults: Iterable[Mapping[str, str]]) -> str:
+    return "; ".join(f"{fault['pointer']}: {fault['detail']}" for fault in faults)
+
+
+def _kept(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers that tell the caller what to do instead."""
+    return {name: value for name, value in headers if name in ("Allow", "Retry-After")}
 
 
 def _problem_of_status(status: int, title: str, detail: str, faults: list[dict[str, str]]) -> Response:
@@ -168,6 +176,5 @@ def _for_people(response: Response, detail: str) -> Response:
         response.status_code,
         content_type="text/html; charset=utf-8",
     )
-    kept = {name: value for name, value in response.headers if name in ("Allow", "Retry-After")}
-    page.headers.update(kept)
+    page.headers.update(_kept(response.headers))
     return page

@@ -5,6 +5,7 @@ import json
 import threading
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -511,3 +512,16 @@ def test_a_payload_of_64_kib_and_depth_are_bounded(engine: sa.Engine) -> None:
     with pytest.raises(FederationError, match="too_large"):
         put(2, note="x" * 70_000)
     assert json.loads(deep.header)["op"] == "put"
+
+
+def test_several_may_begin_one_log_at_once(engine: sa.Engine) -> None:
+    barrier = threading.Barrier(4)
+
+    def begin(_: int) -> Head:
+        barrier.wait(10)
+        with writing(engine) as session:
+            return create_log(session, "RS", own=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        heads = list(pool.map(begin, range(4)))
+    assert [head.size for head in heads] == [0, 0, 0, 0]
