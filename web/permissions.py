@@ -34,7 +34,7 @@ def _check_agency(
 ) -> None:
     home = _home(directory, own, principal.unit)
     if home is None:
-        raise ForbiddenError(f"the account {principal.name} has no unit, so it belongs to no agency")
+        raise ForbiddenError(f"the account {principal.name} has no unit of the directory, so it has no agency")
     if any(_home(directory, own, version.get("unit")) != home for version in versions):
         raise ForbiddenError(f"{record_id} belongs to a unit of another agency, or to none")
 

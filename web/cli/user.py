@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from directory.database import reading, writing
 from directory.instants import format_instant
+from directory.store import LIVE, load_record
 from web import accounts
 from web.cli.databases import opened_database
 from web.cli.output import json_option, print_json, print_table
@@ -47,10 +49,11 @@ def user() -> None:
 @click.pass_obj
 def add(data: Path, name: str, roles: tuple[str, ...], unit: str | None, as_json: bool) -> None:
     """Make an account; the password is asked for, or read from standard input."""
-    with opened_database(data) as (_, engine):
+    with opened_database(data) as (config, engine):
         password = _read_password()
         with writing(engine) as session:
             account = accounts.add_user(session, name, password, roles, unit, now())
+            _warn_of_unknown_unit(session, config.participant, account)
     _say(account, f"added {name}", as_json)
 
 
@@ -76,9 +79,10 @@ def list_accounts(data: Path, as_json: bool) -> None:
 @click.pass_obj
 def role(data: Path, name: str, roles: tuple[str, ...], unit: str | None, as_json: bool) -> None:
     """Give an account these roles instead of its present ones."""
-    with opened_database(data) as (_, engine), writing(engine) as session:
+    with opened_database(data) as (config, engine), writing(engine) as session:
         present = {account.name: account.unit for account in accounts.list_users(session)}
         account = accounts.set_roles(session, name, roles, unit or present.get(name))
+        _warn_of_unknown_unit(session, config.participant, account)
     _say(account, f"changed {name}", as_json)
 
 
@@ -128,6 +132,15 @@ def _read_password() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     return sys.stdin.readline().rstrip("\r\n")
+
+
+def _warn_of_unknown_unit(session: Session, participant: str, account: accounts.Account) -> None:
+    """A unit may come with a later import; until then a slip of the pen would show in refusals alone."""
+    if account.unit is None:
+        return
+    record = load_record(session, participant, f"unit/{account.unit}")
+    if record is None or record.state != LIVE:
+        click.echo(f"{participant} has no unit {account.unit} yet: {account.name} may edit nothing there", err=True)
 
 
 def _say(account: accounts.Account, text: str, as_json: bool) -> None:

@@ -107,3 +107,16 @@ def test_what_cannot_be_is_refused_in_one_line(veza, ana, arguments, typed, code
 )
 def test_usage_errors(veza, arguments):
     assert veza("user", *arguments)[0] == 2
+
+
+@pytest.mark.parametrize("unit", ["me-spco", "rs-spoc"])
+def test_a_unit_that_is_not_there_yet_is_said(veza, ana, unit):
+    said = f"ME has no unit {unit} yet: %s may edit nothing there\n"
+    arguments = ("--role", "rota_admin", "--unit", unit)
+    assert veza("user", "add", "ben", *arguments, typed=PASSWORD)[::2] == (0, said % "ben")
+    assert veza("user", "role", "ana", *arguments)[::2] == (0, said % "ana")
+
+
+def test_a_unit_that_is_there_needs_no_words(veza, ana):
+    assert veza("user", "role", "ana", "--role", "duty", "--unit", "me-ncb")[::2] == (0, "")
+    assert veza("user", "add", "ben", "--role", "duty", "--unit", "me-spoc", typed=PASSWORD)[::2] == (0, "")
