@@ -1,8 +1,6 @@
-"""``veza import`` and ``veza export``: all or nothing, every fault with its place, and back again."""
+"""``veza import`` and ``veza export`` of documents: all or nothing, every fault with its place, and back again."""
 
 import copy
-import csv
-import io
 import json
 
 import pytest
@@ -132,13 +130,6 @@ def test_a_file_that_is_not_there_is_named(veza, tmp_path):
     assert "missing.json" in err
 
 
-def test_tables_are_refused_plainly(veza, write):
-    for name in ("units.csv", "units.XLSX"):
-        status, _, err = veza("import", write("id,name\n", name))
-        assert status == 1
-        assert "JSON" in err
-
-
 def test_what_is_exported_can_be_imported_again(veza, answer, write):
     exported = answer_export(veza)
     report = answer("import", write(exported))
@@ -154,31 +145,6 @@ def answer_export(veza):
 def test_the_export_keeps_every_unit_as_it_was(veza, document):
     exported = answer_export(veza)
     assert {unit["id"]: unit for unit in exported["units"]} == {unit["id"]: unit for unit in document["units"]}
-
-
-def test_csv_has_a_line_for_each_unit_and_keeps_numbers(veza, document):
-    status, out, _ = veza("export", "--format", "csv")
-    assert status == 0
-    rows = {row["ref"]: row for row in csv.DictReader(io.StringIO(out))}
-    assert len(rows) == len(document["units"])
-    spoc = rows["ME:unit/me-spoc"]
-    assert (spoc["phone"], spoc["hours"], spoc["languages"]) == ("+9994990001", "24/7", "cnr sr en it")
-    assert spoc["name.cnr"].startswith("Međunarodna")
-
-
-def test_csv_never_starts_a_formula(veza, write, document):
-    document["units"][0]["name"] = {"en": '=HYPERLINK("http://x.example")'}
-    assert veza("import", write(document))[0] == 0
-    rows = list(csv.DictReader(io.StringIO(veza("export", "--format", "csv")[1])))
-    (name,) = [row["name.en"] for row in rows if row["ref"] == "ME:unit/me-spoc"]
-    assert name.startswith("'=")
-
-
-@pytest.mark.parametrize("form", ["xlsx", "vcf", "ics", "cards"])
-def test_formats_to_come_are_refused_plainly(veza, form):
-    status, out, err = veza("export", "--format", form)
-    assert (status, out) == (1, "")
-    assert form in err
 
 
 def test_an_unknown_format_is_a_usage_error(veza):
