@@ -10,7 +10,7 @@ import string
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from directory.document import PARTS, Document, parse_document
+from directory.document import PARTS, Document, looks_like_name, parse_document
 from directory.errors import Fault, InvalidInputError
 from directory.references import circular_parents
 from directory.vocabulary import PARTICIPANT_RECORD
@@ -44,19 +44,34 @@ def document_of_table(lines: Sequence[Line], participant: str, held: Records) ->
     return _TableReader(lines, participant, held).read()
 
 
-def table_of_header(header: Line) -> RecordTable:
-    """Whether the columns are those of units or of members; InvalidInputError where they are neither or both."""
-    names = _headings(header)
+def table_kind(lines: Sequence[Line]) -> RecordTable:
+    """Whether a table holds units or members: its columns say it, or else its references.
+
+    Raises InvalidInputError where it holds neither or both, and with every column that is none.
+    """
+    names = _headings(lines[0])
     of_units, of_members = _only_in(UNITS, MEMBERS, names), _only_in(MEMBERS, UNITS, names)
     if of_units == of_members:
+        of_units, of_members = _refers_to(UNITS, lines), _refers_to(MEMBERS, lines)
+    if of_units == of_members:
         expected = f"expected columns of units ({UNITS.headings()}) or of members ({MEMBERS.headings()})"
-        expected += ", not of both" if of_units else ", enough to tell which"
-        raise InvalidInputError([Fault(f"line {header.number}", ", ".join(names), expected)])
+        raise InvalidInputError(
+            [Fault(f"line {lines[0].number}", ", ".join(names), f"{expected}, not of both, and enough to tell which")]
+        )
     table = UNITS if of_units else MEMBERS
-    faults = [*_column_faults(header, table), *_id_faults(header)]
+    faults = [*_column_faults(lines[0], table), *_id_faults(lines[0])]
     if faults:
         raise InvalidInputError(faults)
     return table
+
+
+def _refers_to(table: RecordTable, lines: Sequence[Line]) -> bool:
+    """Whether every line begins its reference as those of this table do."""
+    names = _headings(lines[0])
+    if "ref" not in names:
+        return False
+    refs = [line.cells[names.index("ref")] for line in lines[1:]]
+    return bool(refs) and all(f":{table.type}/" in ref for ref in refs)
 
 
 def _headings(header: Line) -> list[str]:
@@ -89,7 +104,7 @@ class _TableReader:
     def __init__(self, lines: Sequence[Line], participant: str, held: Records) -> None:
         self._participant = participant
         self._held = held
-        self._table = table_of_header(lines[0])
+        self._table = table_kind(lines)
         self._names = _headings(lines[0])
         self._id_column = next(name for name in self._names if name in _IDS)
         self._lines = lines[1:]
@@ -184,5 +199,5 @@ def _new_member_id(taken: Container[str]) -> str:
     """An id that nobody has: ids are never erased, so it is not made from a name (directory.md, section 1)."""
     while True:
         slug = "m-" + "".join(secrets.choice(_ID_LETTERS) for _ in range(8))
-        if f"member/{slug}" not in taken:
+        if f"member/{slug}" not in taken and not looks_like_name(slug):
             return slug

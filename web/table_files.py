@@ -202,9 +202,8 @@ def _read_xlsx(path: Path) -> list[Line]:
 
 def _sheet_rows(path: Path) -> list[tuple[int, Sequence[Any]]]:
     """The cells of the first sheet, by line; blank lines are left out, and blank cells at the end of a line."""
-    workbook = load_workbook(path, read_only=True, keep_links=False)
-    try:
-        sheet = workbook.worksheets[0]
+    with path.open("rb") as file:  # openpyxl itself leaves a broken one open
+        sheet = load_workbook(file, read_only=True, keep_links=False).worksheets[0]
         sheet.reset_dimensions()  # a workbook's own word on its size is not to be relied on
         rows = []
         for number, cells in enumerate(sheet.iter_rows(), 1):
@@ -213,8 +212,6 @@ def _sheet_rows(path: Path) -> list[tuple[int, Sequence[Any]]]:
             if width:
                 rows.append((number, cells[:width]))
         return rows
-    finally:
-        workbook.close()
 
 
 def _refuse_formulas(rows: Sequence[tuple[int, Sequence[Any]]]) -> None:
