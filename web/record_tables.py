@@ -130,6 +130,7 @@ class _TableReader:
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         taken = {*self._held}
+        namesakes = {_who(data): record for record, data in self._held.items() if record.startswith("member/")}
         for line in self._lines:
             cells = dict(zip(self._names, line.cells, strict=True))
             slug = self._slug(cells.pop(self._id_column))
@@ -138,16 +139,15 @@ class _TableReader:
             if not slug and self._table is MEMBERS:
                 slug = _new_member_id(taken)
                 taken.add(f"member/{slug}")
-                self._warn_of_namesakes(line, data)
+                self._warn_of_namesake(line, namesakes.get(_who(data)))
             yield {**data, "id": slug or None}
 
     def _slug(self, cell: str) -> str:
         return cell.strip().removeprefix(f"{self._participant}:{self._table.type}/")
 
-    def _warn_of_namesakes(self, line: Line, data: Mapping[str, Any]) -> None:
-        for record, held in self._held.items():
-            if record.startswith("member/") and _who(held) == _who(data):
-                self._warnings.append(f"line {line.number}: {record} has the same name and unit; is it somebody else?")
+    def _warn_of_namesake(self, line: Line, record: str | None) -> None:
+        if record is not None:
+            self._warnings.append(f"line {line.number}: {record} has the same name and unit; is it somebody else?")
 
     def _circle_faults(self, entries: Sequence[Mapping[str, Any]]) -> Iterator[Fault]:
         """Circles of parents that lead through units which are held and not in the table."""
@@ -191,7 +191,7 @@ def _is_within(pointer: str, column: Column) -> bool:
     return pointer == column.pointer or pointer.startswith(f"{column.pointer}/")
 
 
-def _who(member: Mapping[str, Any]) -> tuple[object, object]:
+def _who(member: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return member.get("name"), member.get("unit")
 
 
