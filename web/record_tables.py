@@ -130,12 +130,11 @@ class _TableReader:
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         taken = {*self._held}
-        namesakes = {_who(data): record for record, data in self._held.items() if record.startswith("member/")}
+        namesakes = self._held_members_by_name()
         for line in self._lines:
             cells = dict(zip(self._names, line.cells, strict=True))
             slug = self._slug(cells.pop(self._id_column))
-            columns = [(column, cell) for name, cell in cells.items() if (column := self._table.column(name))]
-            data = merged(self._held.get(f"{self._table.type}/{slug}", {}), columns)
+            data = merged(self._held.get(f"{self._table.type}/{slug}", {}), self._columns_of(cells))
             if not slug and self._table is MEMBERS:
                 slug = _new_member_id(taken)
                 taken.add(f"member/{slug}")
@@ -144,6 +143,12 @@ class _TableReader:
 
     def _slug(self, cell: str) -> str:
         return cell.strip().removeprefix(f"{self._participant}:{self._table.type}/")
+
+    def _held_members_by_name(self) -> dict[object, str]:
+        return {_who(data): record for record, data in self._held.items() if record.startswith("member/")}
+
+    def _columns_of(self, cells: Mapping[str, str]) -> list[tuple[Column, str]]:
+        return [(column, cell) for name, cell in cells.items() if (column := self._table.column(name))]
 
     def _warn_of_namesake(self, line: Line, record: str | None) -> None:
         if record is not None:
