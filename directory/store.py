@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from directory.bulk import insert_into, upsert
+from directory.database import Base
 from directory.tables import CounterRow, RecordRow, RotaVersionRow, SkippedRow
 
 T = TypeVar("T")
@@ -137,8 +138,21 @@ def drop_participant(session: Session, participant: str) -> None:
     )
 
 
+_COUNTER = Base.metadata.tables[CounterRow.__tablename__]
+_MOVE_COUNTER = (
+    sa.update(_COUNTER)
+    .where(_COUNTER.c.name == sa.bindparam("counter"))
+    .values(value=_COUNTER.c.value + sa.bindparam("by", type_=sa.BigInteger))
+    .returning(_COUNTER.c.value)
+)
+
+
 def bump_counter(session: Session, name: str, by: int = 1) -> int:
     """Move a counter and return its new value; other writers of it wait until the transaction ends."""
+    # Nearly always the counter is there, and the compiled form of an UPDATE is kept where that of ON CONFLICT is not.
+    moved = session.execute(_MOVE_COUNTER, {"counter": name, "by": by}).scalar_one_or_none()
+    if moved is not None:
+        return int(moved)
     insert = insert_into(session, CounterRow).values(name=name, value=by)
     statement = insert.on_conflict_do_update(index_elements=["name"], set_={"value": CounterRow.value + by})
     return session.execute(statement.returning(CounterRow.value)).scalar_one()
