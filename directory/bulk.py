@@ -1,5 +1,6 @@
 """Writing many rows of one table at once, on SQLite and PostgreSQL."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -34,7 +35,26 @@ def upsert(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]
         connection.execute(_replacing(insert, table).from_select(names, sa.select(incoming)))
         incoming.drop(connection)
     else:
-        connection.execute(_replacing(insert, table), rows)
+        connection.execute(_replacing_text(table), rows)
+
+
+@functools.cache
+def _replacing_text(table: type[Base]) -> sa.TextClause:
+    """The same statement as text, which both databases read alike.
+
+    SQLAlchemy keeps the compiled form of a text, but compiles its own ON CONFLICT anew each time, which costs more than
+    writing a few rows does.
+    """
+    columns = sa.inspect(table).columns
+    keys = [column.name for column in sa.inspect(table).primary_key]
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    values = ", ".join(f":{column.name}" for column in columns)
+    others = ", ".join(f'"{column.name}" = excluded."{column.name}"' for column in columns if column.name not in keys)
+    statement = (
+        f'INSERT INTO "{table.__tablename__}" ({names}) VALUES ({values}) '  # noqa: S608  # names of our own tables
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {others}"
+    )
+    return sa.text(statement).bindparams(*(sa.bindparam(column.name, type_=column.type) for column in columns))
 
 
 def _replacing(insert: postgresql.Insert | sqlite.Insert, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
