@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 ATTEMPTS = 8
 """Tries of one transaction; on SQLite each waits up to five seconds for the lock by itself."""
+RACES = 3
+"""Races that may be lost to other writers of the same new row before it is believed to be a mistake."""
 _FIRST_PAUSE = 0.05
 
 _SQLITE_BUSY = {5, 6, 261, 517, 773}
@@ -40,17 +42,24 @@ def store(engine: sa.Engine, work: Callable[[Session], T], sleep: Callable[[floa
             with writing(engine) as session:
                 return work(session)
         except sa.exc.DBAPIError as error:
-            code = storage_code(error)
-            if code is None:
-                raise
-            if code == "storage_full" or attempt >= ATTEMPTS - 1:
-                raise StorageError(code, f"the database did not take the change: {error.orig}") from error
+            _check_worth_a_try(error, attempt)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             raise StorageError("storage_full", f"the disk is full: {error}") from error
         sleep(_FIRST_PAUSE * 2**attempt)
         attempt += 1
+
+
+def _check_worth_a_try(error: sa.exc.DBAPIError, attempt: int) -> None:
+    """Raise where trying once more will not help."""
+    if isinstance(error, sa.exc.IntegrityError) and attempt < RACES:
+        return  # another wrote the same row first, such as the same new configuration: the work sees it next time
+    code = storage_code(error)
+    if code is None:
+        raise error
+    if code == "storage_full" or attempt >= ATTEMPTS - 1:
+        raise StorageError(code, f"the database did not take the change: {error.orig}") from error
 
 
 def storage_code(error: sa.exc.DBAPIError) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.federation import FlowNode, free_port
+from tests.flows.federation import FlowNode, free_ports_in_a_row
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("flows")]
@@ -71,7 +71,7 @@ def demo(tmp_path):
 
 
 def test_a_demo_is_ready_works_stops_goes_on_and_leaves_nothing_when_killed(demo, tmp_path):
-    port = free_port()
+    port = free_ports_in_a_row(2)
     first = demo(port)
     nodes = first.ready()
     assert [node["participant"] for node in nodes] == ["ME", "RS"]

@@ -101,6 +101,7 @@ def test_a_superseded_payload_is_erased_everywhere_and_the_log_still_verifies(tr
 
 def test_a_push_that_was_lost_is_made_up_by_sync(trio):
     me, rs, mk = trio
+    sync(mk)  # what other flows changed
     mk.stop()
     me.save("/units/me-enu", with_phone(me, "/units/ME/me-enu", "+99970009906"))
     eventually(lambda: published_phone(rs, "/units/ME/me-enu") == "+99970009906")

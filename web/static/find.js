@@ -15,10 +15,15 @@ function start(box) {
     try {
       const answer = await fetch(url, { signal: current.signal, headers: { Accept: "text/html" } });
       if (answer.redirected || answer.status === 401) location.reload(); // signed out meanwhile
-      else if (answer.ok) results.innerHTML = await answer.text(); // made by this node's own template
+      else if (answer.ok && !results.contains(document.activeElement)) results.innerHTML = await answer.text(); // made by this node's own template
     } catch (error) {
       if (error.name !== "AbortError") throw error;
     }
+  }
+
+  function settle() {
+    clearTimeout(waiting);
+    if (current) current.abort();
   }
 
   box.addEventListener("input", () => {
@@ -31,6 +36,7 @@ function start(box) {
   // Arrows go from the box through the results and back; Escape empties the box.
   function step(event) {
     const links = [...results.querySelectorAll("a")];
+    if (event.key === "ArrowDown") settle(); // whoever chooses from the list wants it to stay
     const at = links.indexOf(document.activeElement);
     if (event.key === "ArrowDown" && at + 1 < links.length) links[at + 1].focus();
     else if (event.key === "ArrowUp" && at > 0) links[at - 1].focus();

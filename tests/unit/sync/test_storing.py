@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from directory.database import make_engine
 from sync.errors import StorageError
-from sync.storing import ATTEMPTS, storage_code, store
+from sync.storing import ATTEMPTS, RACES, storage_code, store
 
 
 @pytest.fixture
@@ -102,3 +102,20 @@ def test_other_errors_are_not_swallowed(engine: sa.Engine, error: Exception) -> 
     with pytest.raises(type(error)):
         store(engine, work, lambda pause: None)
     assert work.calls == 1
+
+
+def lost_race() -> sa.exc.IntegrityError:
+    return sa.exc.IntegrityError("INSERT", None, sqlite3.IntegrityError("UNIQUE constraint failed"))
+
+
+def test_a_lost_race_for_a_new_row_is_run_again(engine: sa.Engine) -> None:
+    work = Work(lost_race(), lost_race())
+    store(engine, work, lambda seconds: None)
+    assert work.calls == 3
+
+
+def test_what_keeps_being_lost_is_a_mistake_and_shows(engine: sa.Engine) -> None:
+    work = Work(*(lost_race() for _ in range(RACES + 1)))
+    with pytest.raises(sa.exc.IntegrityError):
+        store(engine, work, lambda seconds: None)
+    assert work.calls == RACES + 1
