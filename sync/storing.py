@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from directory.bulk import insert_into
 from directory.database import Base, writing
 from sync.errors import StorageError
 
@@ -76,8 +76,5 @@ def storage_code(error: sa.exc.DBAPIError) -> str | None:
 
 def put_row(session: Session, table: type[Base], keys: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Insert a row, or set ``values`` of the one that has these ``keys``; two processes may do so at once."""
-    dialect = session.get_bind().dialect.name
-    insert: Any = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    session.execute(
-        insert.values({**keys, **values}).on_conflict_do_update(index_elements=list(keys), set_=dict(values))
-    )
+    insert = insert_into(session, table).values({**keys, **values})
+    session.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=dict(values)))

@@ -40,7 +40,7 @@ HOMES = {
 BANNED = {"pymerkle", "ldap3", "flask_talisman", "pywebpush", "pickle", "marshal", "shelve"}
 BANNED_NAMES = ("util", "helper", "manager", "base", "common", "misc")
 MAX_COMPLEXITY, MEAN_COMPLEXITY = 8, 3.0  # lizard counts comprehensions and `or` too
-MAX_FUNCTION_LINES, MEAN_FUNCTION_LINES = 40, 10.0
+MAX_FUNCTION_LINES, MEAN_FUNCTION_LINES = 40, 9.0
 MAX_FILE_LINES, MEDIAN_FILE_LINES = 400, 150
 BLANKET_EXCEPT_ALLOWED = {"sync/timetable.py": 1}
 
