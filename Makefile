@@ -3,7 +3,7 @@
 PY     ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-APT    := chromium postgresql libatomic1 fonts-dejavu-core
+APT    := chromium postgresql libatomic1 fonts-dejavu-core strace
 PIP    := $(BIN)/pip --disable-pip-version-check --no-input
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 LOCKED := --extra build --allow-unsafe --strip-extras --generate-hashes --no-header \
@@ -56,7 +56,7 @@ check-python:
 
 check-system: check-python
 	@present() { command -v chromium && ls /usr/lib/postgresql/*/bin/initdb && ldconfig -p | grep -q libatomic.so.1 && \
-	  ls /usr/share/fonts/truetype/dejavu; }; \
+	  ls /usr/share/fonts/truetype/dejavu && command -v strace; }; \
 	present >/dev/null 2>&1 || \
 	{ echo 'Installing $(APT)'; $(SUDO) apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $(APT); } >/dev/null 2>&1; \

@@ -153,7 +153,7 @@ def measure(report: Report, stage: Stage, target: Path, rounds: int) -> None:
 def pull(stage: Stage, engine: sa.Engine, now: dt.datetime = LATER) -> Cost:
     """What one pull costs a process that runs already, into a database as it was before the changes."""
     renew(stage, engine)
-    node = Node(engine, FOLLOWER, stage.origin)
+    node = Node(engine, lambda: FOLLOWER, stage.origin)
     with reading(engine) as session:
         session.execute(sa.text("SELECT 1"))
     start, processor = time.perf_counter(), time.process_time()

@@ -24,7 +24,7 @@ def main() -> None:
         sa.event.listen(origin, "connect", _keep_little)  # the origin is another machine's memory
         found_node(engine, FOLLOWER)
         trust(engine, ORIGIN)
-        node = Node(engine, FOLLOWER, DirectOrigin(origin, ORIGIN))
+        node = Node(engine, lambda: FOLLOWER, DirectOrigin(origin, ORIGIN))
         before = peak_memory_mib()
         result = pull_participant(node, ORIGIN.participant, NOW)
         assert result.result == "ok", result.detail

@@ -109,3 +109,124 @@ class EnrolmentRow(Base):
     entity_id: Mapped[str] = mapped_column(sa.String(300), unique=True)
     jwks: Mapped[str] = mapped_column(sa.Text)
     enrolled_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
+
+
+class ProvenKeyRow(Base):
+    """A federation key that is proven to be one participant's: it signed an accepted configuration, or was pinned."""
+
+    __tablename__ = "proven_key"
+
+    kid: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    participant: Mapped[str] = mapped_column(sa.String(12))
+
+
+class DisputeRow(Base):
+    """Two histories that one participant signed, with the evidence as it was when it was found."""
+
+    __tablename__ = "dispute"
+
+    id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    participant: Mapped[str] = mapped_column(sa.String(12), index=True)
+    held_size: Mapped[int] = mapped_column(sa.BigInteger)
+    held_root: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+    offered_size: Mapped[int] = mapped_column(sa.BigInteger)
+    offered_root: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+    evidence: Mapped[str] = mapped_column(sa.Text)
+    """What ``veza dispute export`` prints, as JSON."""
+    shown_by: Mapped[str | None] = mapped_column(sa.String(300))
+    """The entity identifier of the node that showed the offered checkpoint; null where it was posted."""
+    detected_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
+    resolved_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+    accepted: Mapped[str | None] = mapped_column(sa.String(10))
+    """``held`` or ``offered``, once an operator has decided."""
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+
+
+class ProposalRow(Base):
+    """A node that proposed to peer and waits for this node's operator (``peering.proposed``)."""
+
+    __tablename__ = "proposal"
+
+    entity_id: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
+    participant: Mapped[str] = mapped_column(sa.String(12))
+    configuration: Mapped[str] = mapped_column(sa.Text)
+    received_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
+
+
+class ReceivedMessageRow(Base):
+    """A message that was taken, with the receipt that it got; the same ``jti`` with other content is kept beside."""
+
+    __tablename__ = "received_message"
+
+    issuer: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
+    jti: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    content: Mapped[bytes] = mapped_column(sa.LargeBinary(32), primary_key=True)
+    """SHA-256 over what the message says (``aud``, ``type``, ``body``), however often it is signed anew."""
+    type: Mapped[str] = mapped_column(sa.String(40))
+    token: Mapped[str] = mapped_column(sa.Text)
+    receipt: Mapped[str | None] = mapped_column(sa.Text)
+    """Null for one that was refused as ``jti_conflict``."""
+    received_at: Mapped[dt.datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class SentMessageRow(Base):
+    """A message of this node: it waits here until the other node's receipt is held, or it is given up."""
+
+    __tablename__ = "sent_message"
+
+    jti: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    audience: Mapped[str] = mapped_column(sa.String(300))
+    """The entity identifier of the node it is for."""
+    participant: Mapped[str] = mapped_column(sa.String(12))
+    url: Mapped[str] = mapped_column(sa.Text)
+    """Where that node takes messages."""
+    type: Mapped[str] = mapped_column(sa.String(40))
+    body: Mapped[str] = mapped_column(sa.Text)
+    created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
+    token: Mapped[str | None] = mapped_column(sa.Text)
+    """As signed last; signed anew when its time ran out."""
+    token_expires_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+    attempts: Mapped[int] = mapped_column(sa.Integer, default=0)
+    retry_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime, index=True)
+    """When it is due; null once it is done."""
+    state: Mapped[str] = mapped_column(sa.String(15))
+    """``waiting``, ``delivered`` or ``undeliverable``."""
+    detail: Mapped[str | None] = mapped_column(sa.Text)
+    receipt: Mapped[str | None] = mapped_column(sa.Text)
+    done_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+
+
+class RefusalRow(Base):
+    """How often something of a peer was refused with a code within one minute."""
+
+    __tablename__ = "refusal"
+
+    peer: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
+    code: Mapped[str] = mapped_column(sa.String(30), primary_key=True)
+    minute: Mapped[dt.datetime] = mapped_column(UTCDateTime, primary_key=True)
+    count: Mapped[int] = mapped_column(sa.Integer)
+    detail: Mapped[str] = mapped_column(sa.Text)
+    """The first of that minute."""
+
+
+class OwnNodeRow(Base):
+    """What this database knows of the node it belongs to; one row."""
+
+    __tablename__ = "own_node"
+
+    id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    held_back: Mapped[str | None] = mapped_column(sa.String(20))
+    """Why the own log is neither signed nor served: ``starting``, ``restored``, ``clock``, ``elsewhere``, or null."""
+    clock_refused: Mapped[str | None] = mapped_column(sa.Text)
+    """Why the clock cannot be right; null while it is plausible."""
+    clock_accepted_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+    """When an operator, or the peers' clocks, last confirmed it."""
+
+
+class InstanceRow(Base):
+    """A random value that this database held: one that the node's own address shows and that is not here is foreign."""
+
+    __tablename__ = "instance"
+
+    value: Mapped[str] = mapped_column(sa.String(43), primary_key=True)
+    written_at: Mapped[dt.datetime] = mapped_column(UTCDateTime, index=True)

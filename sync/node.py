@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class Node:
     """Everything a job needs; made once per process by ``web.node`` and by tests."""
 
     engine: sa.Engine
-    identity: Identity
+    load_identity: Callable[[], Identity]
+    """Who this node is, with the keys that lie in its key directory now: a rotation needs no restart."""
     transport: PeerTransport
     settings: NodeSettings = field(default_factory=NodeSettings)
     anchor_identity: AnchorIdentity | None = None
@@ -45,6 +47,11 @@ class Node:
         """Give up work under way: it raises StoppedError within a moment, and nothing half done stays."""
         self.stopping.set()
         self.transport.stop()
+
+    @property
+    def identity(self) -> Identity:
+        """Who this node is now."""
+        return self.load_identity()
 
     @property
     def participant(self) -> str:

@@ -67,3 +67,24 @@ class JobRow(Base):
     name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     last_success_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
     last_attempt_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+
+
+class StrangerRow(Base):
+    """A sender that was not known and for whom the anchor was asked."""
+
+    __tablename__ = "stranger"
+
+    entity_id: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
+    asked_at: Mapped[dt.datetime] = mapped_column(UTCDateTime, index=True)
+    known: Mapped[bool] = mapped_column(sa.Boolean)
+    """What the anchor said."""
+
+
+class ProcessRow(Base):
+    """A process of this node that serves or works, so that the first one to start can be told."""
+
+    __tablename__ = "process"
+
+    name: Mapped[str] = mapped_column(sa.String(120), primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(20))
+    seen_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)

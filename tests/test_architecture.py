@@ -36,6 +36,7 @@ HOMES = {
     "rapidfuzz": ("directory/search.py",),
     "phonenumbers": ("directory/",),
     "email_validator": ("directory/",),
+    "mnemonic": ("federation/words.py",),
 }
 BANNED = {"pymerkle", "ldap3", "flask_talisman", "pywebpush", "pickle", "marshal", "shelve"}
 BANNED_NAMES = ("util", "helper", "manager", "base", "common", "misc")

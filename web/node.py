@@ -14,9 +14,10 @@ def open_node(config: Config, engine: sa.Engine | None = None) -> Node:
 
     Raises KeyFileError where keys are missing, unreadable or open to others, OSError where the passphrase is.
     """
+    identity = load_identity(config.keys_dir, config.participant, config.url, config.passphrase)
     return Node(
         engine=engine or make_engine(config.database),
-        identity=load_identity(config.keys_dir, config.participant, config.url, config.passphrase),
+        load_identity=lambda: identity,
         transport=HttpTransport(insecure_urls=config.insecure_urls),
         settings=NodeSettings(
             name=config.name,

@@ -134,7 +134,7 @@ def make_follower(engine: sa.Engine, network: SimulatedNetwork, identity: Identi
         renew_configuration(session, own, name="", now=NOW, authority_hints=[network.anchor.entity_id])
         renew_checkpoint(session, own, NOW)
         trust_anchor(session, network.anchor.entity_id, network.anchor.keys)
-    return Follower(Node(engine, own, network, NodeSettings()), network)
+    return Follower(Node(engine, lambda: own, network, NodeSettings()), network)
 
 
 def pin(follower: Follower, node: SimulatedNode) -> None:
