@@ -21,27 +21,14 @@ from federation.keys import jwks_of, key_set
 from federation.merkle import EMPTY_ROOT
 from federation.signing import CHECKPOINT, MESSAGE, READ_TOKEN, RECEIPT
 from federation.statements import make_configuration, make_subordinate_statement
-from tests.unit.federation.samples import ANCHOR, NOW, altered, claims_of, forge, identity, key
+from tests.unit.federation.samples import ANCHOR, NOW, altered, claims_of, forge, key
+from tests.vectors.cases import FEDERATION, HASH, IAT, JTI, ME, OPERATING, RS, Case, case, header
+from tests.vectors.dispute_vectors import disputes, standings
+from tests.vectors.key_vectors import chains, fingerprints, keys
+from tests.vectors.message_vectors import messages, peering, readers, receipts
 
 HERE = Path(__file__).parent
-ME, RS = identity("ME"), identity("RS")
-OPERATING = ME.operating_key
-FEDERATION = key("me federation")
-IAT = int(NOW.timestamp())
-JTI = "0b54f6a8-5f6e-4f0e-9d55-0f9e54a3c111"
-HASH = b64url_encode(hashlib.sha256(b"a log of one entry").digest())
 POINT = {"iss": ME.entity_id, "sub": "ME", "size": 1, "root": HASH, "iat": IAT, "exp": IAT + 172_800}
-Case = dict[str, Any]
-
-
-def case(name: str, token: str, expect: str, **other: object) -> Case:
-    """One example: what it shows, the token, what must be answered, and what differs from the file's situation."""
-    return {"name": name, "token": token, "expect": expect} | other
-
-
-def header(typ: str = CHECKPOINT.typ, **members: object) -> dict[str, Any]:
-    """A header of the right form, with other members."""
-    return {"alg": "EdDSA", "kid": OPERATING.kid, "typ": typ} | members
 
 
 def point(**claims: object) -> str:
@@ -382,6 +369,15 @@ FILES = {
     "statements.json": statements,
     "merkle.json": merkle,
     "pages.json": pages,
+    "messages.json": messages,
+    "receipts.json": receipts,
+    "peering.json": peering,
+    "readers.json": readers,
+    "fingerprints.json": fingerprints,
+    "keys.json": keys,
+    "chains.json": chains,
+    "standings.json": standings,
+    "disputes.json": disputes,
 }
 
 
