@@ -187,6 +187,21 @@ def verify_token(
     return parsed.claims
 
 
+def is_signed_by(token: str | bytes, keys: KeySet) -> bool:
+    """Whether one of ``keys`` signed this token, whatever else is wrong with it: then its sender can be blamed."""
+    try:
+        text = _bounded_text(token, ENTITY_STATEMENT.max_bytes)
+        head, *rest = text.split(".")
+        header = _object(b64url_decode(head), "token header") if len(rest) == 2 else {}
+        key = keys.get(str(header.get("kid")))
+        if key is None or header.get("alg") not in key.algorithms:
+            return False
+        _JWS.decode(text, key.key, algorithms=list(key.algorithms))
+    except (TokenError, jwt.PyJWTError):
+        return False
+    return True
+
+
 def read_kid(token: str) -> str:
     """The ``kid`` of a token that was verified before it was stored."""
     return str(_object(b64url_decode(token.split(".", 1)[0]), "token header")["kid"])

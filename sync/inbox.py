@@ -1,8 +1,9 @@
 """Statements that somebody passes on: a checkpoint or a configuration of any known participant (section 7).
 
 Anybody may post them, because the signature decides. So a refused post costs a verification and no write to the
-database, and nothing is dialled here: what is ahead, or signed by a key that is not known yet, is noted for the
-worker. An older checkpoint accuses nobody; two roots at one size are a fork, wherever they came from.
+database, but a count where its author signed it, and nothing is dialled here: what is ahead, or signed by a key that is
+not known yet, is noted for the worker. An older checkpoint accuses nobody; two roots at one size are a fork, wherever
+they came from.
 """
 
 import datetime as dt
@@ -11,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from directory.database import reading
 from federation.checkpoint import Checkpoint, compare_checkpoint, read_checkpoint, verify_checkpoint
-from federation.errors import ConcurrentAppendError, LogIntegrityError, TokenError, TrustError
+from federation.errors import ConcurrentAppendError, FederationError, LogIntegrityError, TokenError, TrustError
 from federation.head import Head
 from federation.log import create_log, load_head, load_seen_root, mark_disputed, touch_head
 from federation.participants import TrustedNode, load_by_entity, load_participant, store_configuration
 from federation.signing import CHECKPOINT, ENTITY_STATEMENT, ParsedToken, parse_token
-from sync.configurations import is_usable, verify_offered
+from sync.configurations import federation_keys, is_usable, verify_offered
 from sync.node import Node
 from sync.run import Run
 from sync.storing import store
@@ -40,9 +41,11 @@ def receive_statement(node: Node, token: bytes, now: dt.datetime) -> None:
             _take_configuration(run, author, token)
         else:
             _take_checkpoint(run, author, head, token)
-    except TokenError as error:
+    except FederationError as error:
         if error.code == "unknown_key":
             ask_for_configuration(node, author, now)
+        keys = {**federation_keys(author), **author.operating_keys}
+        node.refused.note(node.engine, author.participant, keys, token, error, now)
         raise
 
 

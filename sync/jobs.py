@@ -18,6 +18,7 @@ from directory.store import purge_rota_versions
 from federation.log import erase_superseded, load_head
 from federation.participants import load_configuration
 from federation.publishing import renew_checkpoint, renew_configuration
+from federation.refusals import KEPT_FOR, purge_refusals
 from federation.trusted_anchor import load_anchor
 from sync.lease import Fence, check_epoch
 from sync.node import Node
@@ -180,9 +181,10 @@ def erase(node: Node, now: dt.datetime, fence: Fence | None) -> None:
 def keep_house(node: Node, now: dt.datetime, fence: Fence | None) -> None:
     """Drop what is kept for a time only; on PostgreSQL give erased payloads' space back, so that they are gone."""
 
-    def purge(session: Session) -> int:
+    def purge(session: Session) -> None:
         check_epoch(session, fence)
-        return purge_rota_versions(session, now - node.settings.rota_history)
+        purge_rota_versions(session, now - node.settings.rota_history)
+        purge_refusals(session, now - KEPT_FOR)
 
     store(node.engine, purge)
     if node.engine.dialect.name == "postgresql":

@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from federation.identity import AnchorIdentity, Identity
+from sync.refused_posts import RefusedPosts
 from sync.transport import Limits, PeerTransport
 
 
@@ -42,6 +43,8 @@ class Node:
     anchor_identity: AnchorIdentity | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process is asked to stop."""
+    refused: RefusedPosts = field(default_factory=RefusedPosts)
+    """What this process refused of others' posts in the minute under way."""
 
     def stop(self) -> None:
         """Give up work under way: it raises StoppedError within a moment, and nothing half done stays."""

@@ -14,9 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from directory.database import reading
-from federation.errors import FederationError, TokenError, TrustError
+from federation.errors import ConcurrentAppendError, FederationError, TokenError, TrustError
 from federation.log import load_head
 from federation.participants import TrustedNode, load_participant, load_participants
+from federation.refusals import record_refusal
+from federation.trusted_anchor import load_anchor
 from sync.errors import LeaseLostError, StoppedError, StorageError, SyncError
 from sync.following import Followed, Follower
 from sync.lease import Fence, check_epoch
@@ -29,6 +31,7 @@ from sync.strangers import INTRODUCTIONS
 from sync.tables import JobRow
 
 _LOG = logging.getLogger(__name__)
+_FAULTS_RECORDED = 100
 
 Report = Callable[["PullResult"], None]
 
@@ -157,7 +160,18 @@ def _refresh(run: Run) -> Refreshed:
     refreshed = refresh_trust(run)
     if refreshed.anchor_fault is not None:
         _LOG.warning("the anchor could not be asked: %s", refreshed.anchor_fault)
+    if refreshed.anchor_fault is not None or refreshed.node_faults:
+        _write(run, "the anchor's answers", lambda session: _record_refreshed(session, run, refreshed))
     return refreshed
+
+
+def _record_refreshed(session: Session, run: Run, refreshed: Refreshed) -> None:
+    """What was refused of the anchor and of nodes that it lists; of a list of thousands the first faults will do."""
+    anchor, fault = load_anchor(session), refreshed.anchor_fault
+    if anchor is not None and fault is not None:
+        record_refusal(session, anchor.entity_id, fault.code, fault.detail, run.now)
+    for each in refreshed.node_faults[:_FAULTS_RECORDED]:
+        record_refusal(session, each.participant or each.entity_id, each.code, each.detail, run.now)
 
 
 def _load_trusted(run: Run, code: str) -> TrustedNode:
@@ -198,14 +212,25 @@ def _failed(run: Run, code: str, error: FederationError | SyncError, traffic: Tr
 
 def _record(run: Run, code: str, error: FederationError | SyncError) -> None:
     def keep(session: Session) -> None:
-        check_epoch(session, run.fence)
         if load_participant(session, code) is not None:
             record_failure(session, code, error.code, error.detail, run.now, is_retried(error))
+            if not isinstance(error, (StorageError, ConcurrentAppendError)):  # those are this node's own troubles
+                record_refusal(session, code, error.code, error.detail, run.now)
+
+    _write(run, f"the failure of {code}", keep)
+
+
+def _write(run: Run, what: str, work: Callable[[Session], None]) -> None:
+    """Do ``work`` in a transaction of the run; where that cannot be written, the log alone says so."""
+
+    def keep(session: Session) -> None:
+        check_epoch(session, run.fence)
+        work(session)
 
     try:
         store(run.node.engine, keep)
     except SyncError as unrecorded:
-        _LOG.warning("the failure of %s could not be recorded: %s", code, unrecorded)
+        _LOG.warning("%s could not be recorded: %s", what, unrecorded)
 
 
 def _is_shown(fault: NodeFault, codes: Sequence[str] | None) -> bool:

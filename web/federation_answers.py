@@ -12,7 +12,7 @@ from federation.head import Head
 from federation.identity import AnchorIdentity
 from federation.keys import KeySet
 from federation.log import load_head, read_entries
-from federation.participants import configurations_chain, load_configuration
+from federation.participants import configurations_chain, load_by_entity, load_configuration
 from federation.read_tokens import check_may_read_entries, load_reader_keys, verify_read_token
 from federation.statements import make_anchor_configuration
 from sync.strangers import note_unknown_reader
@@ -96,19 +96,32 @@ def _admit(session: Session, here: Held, authorization: str | None, now: dt.date
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise UnauthenticatedError("expected a read token of a trusted node")
-    asked: list[str] = []
+    asked: dict[str, KeySet | None] = {}
 
     def keys_of(issuer: str) -> KeySet | None:
-        asked.append(issuer)
-        return load_reader_keys(session, issuer, now)
+        asked[issuer] = load_reader_keys(session, issuer, now)
+        return asked[issuer]
 
     try:
         return verify_read_token(token.strip(), here.config.url, keys_of, now)
     except TokenError as error:
-        if asked and error.code in _MAY_BE_NEW:
-            session.rollback()  # the note is written in a transaction of its own
-            note_unknown_reader(here.node, asked[0], now)
+        session.rollback()  # the notes are written in transactions of their own
+        for issuer, keys in asked.items():
+            if error.code in _MAY_BE_NEW:
+                note_unknown_reader(here.node, issuer, now)
+            if keys:
+                _note_refused(session, here, issuer, keys, token.strip(), error, now)
         raise ReadTokenError(error.code, error.detail) from error
+
+
+def _note_refused(
+    session: Session, here: Held, issuer: str, keys: KeySet, token: str, error: TokenError, now: dt.datetime
+) -> None:
+    """Count a refused token of a trusted reader under its code, where it is the reader's own."""
+    reader = load_by_entity(session, issuer)
+    session.rollback()
+    if reader is not None:
+        here.node.refused.note(here.node.engine, reader.participant, keys, token, error, now)
 
 
 def _held_head(session: Session, participant: str) -> Head:

@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 from sqlalchemy.orm import Session
 
 from federation.log import load_heads
+from federation.refusals import count_refusals
 from sync.status import load_statuses
 
 LOOKUP_SECONDS = Histogram(
@@ -35,7 +36,7 @@ class DatabaseCollector(Collector):
             size.add_metric([head.participant], head.size)
             if head.issued_at is not None:
                 age.add_metric([head.participant], (self._now - head.issued_at).total_seconds())
-        yield from (size, age, *self._sync())
+        yield from (size, age, *self._sync(), self._refusals())
 
     def _sync(self) -> Iterator[Metric]:
         ok = GaugeMetricFamily("veza_sync_ok", "Whether the last pull went well", labels=["participant", "result"])
@@ -47,6 +48,12 @@ class DatabaseCollector(Collector):
             if status.last_success_at is not None:
                 success.add_metric([participant], (self._now - status.last_success_at).total_seconds())
         yield from (ok, success)
+
+    def _refusals(self) -> Metric:
+        refused = CounterMetricFamily("veza_refusals", "What of others was refused", labels=["peer", "code"])
+        for labels, count in count_refusals(self._session).items():
+            refused.add_metric(labels, count)
+        return refused
 
 
 def exposition(session: Session, now: dt.datetime) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from directory.database import writing
+from directory.database import reading, writing
 from federation.anchor import enrol
 from federation.checkpoint import make_checkpoint, read_checkpoint
 from federation.entries import decode_page
@@ -16,6 +16,7 @@ from federation.log import load_head
 from federation.merkle import Frontier, leaf_hash
 from federation.participants import bind_participant, end_trust, store_configuration
 from federation.read_tokens import make_read_token
+from federation.refusals import load_refusals
 from federation.statements import make_configuration, read_configuration
 from tests.web.building import NOW, URL, ServedNode, serve_copy
 
@@ -25,6 +26,11 @@ LOG = "/federation/v1/logs"
 def neighbour(node: ServedNode, code: str = "RS") -> Identity:
     port = {"RS": 8110, "XK": 8120, "HR": 8130}[code]
     return load_identity(node.data / "neighbours" / code, code, f"http://127.0.0.1:{port}")
+
+
+def refused(node: ServedNode) -> list[tuple[str, str, int]]:
+    with reading(node.engine) as session:
+        return [(each.peer, each.code, each.count) for each in load_refusals(session, NOW)]
 
 
 def get(node: ServedNode, path: str, reader: Identity | None = None, audience: str = URL, **headers: str):
@@ -262,3 +268,25 @@ def test_a_peer_bound_anew_is_read_from_its_new_keys(node: ServedNode, tmp_path:
         store_configuration(session, make_configuration(fresh, now=NOW))
     assert json.loads(get(node, "/federation/v1/configurations/BA").data)
     assert get(node, f"{LOG}/ME/entries?start=0", fresh).status_code == 200
+
+
+def test_a_refused_token_of_a_known_reader_is_counted_where_it_signed_it(node: ServedNode) -> None:
+    reader = neighbour(node)
+    for _ in range(2):
+        assert problem(get(node, f"{LOG}/ME/checkpoint", reader, "https://other.example")) == (401, "wrong_audience")
+    assert refused(node) == [("RS", "wrong_audience", 2)]
+    text = node.app.test_client().get("/metrics").get_data(as_text=True)
+    assert 'veza_refusals_total{code="wrong_audience",peer="RS"} 2.0' in text
+
+
+def test_nothing_is_counted_of_tokens_that_nobody_known_signed(node: ServedNode, tmp_path: Path) -> None:
+    thief = create_identity(tmp_path / "thief", "RS", neighbour(node).entity_id)
+    stranger = create_identity(tmp_path / "stranger", "SI", "https://si.example")
+    token = make_read_token(neighbour(node), URL, node.clock.now)
+    altered = token[:-20] + "A" * 20
+    for authorization in (None, "Bearer x", f"Bearer {altered}"):
+        headers = {} if authorization is None else {"Authorization": authorization}
+        assert node.app.test_client().get(f"{LOG}/ME/checkpoint", headers=headers).status_code == 401
+    assert problem(get(node, f"{LOG}/ME/checkpoint", thief)) == (401, "unknown_key")
+    assert problem(get(node, f"{LOG}/ME/checkpoint", stranger)) == (401, "unauthenticated")
+    assert refused(node) == []
