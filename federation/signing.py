@@ -176,6 +176,20 @@ def verify_token(
     ``keys`` are those that trust established for this issuer. ``relayed`` statements may be expired: they arrive as
     stale. Raises TokenError with the code of the first step that fails.
     """
+    prove_token(parsed, keys, issuer=issuer, subject=subject, audience=audience)
+    check_times(parsed, now, relayed=relayed)  # (11)
+    return parsed.claims
+
+
+def prove_token(
+    parsed: ParsedToken,
+    keys: KeySet,
+    *,
+    issuer: str,
+    subject: str | None = None,
+    audience: str | None = None,
+) -> None:
+    """Steps 6 to 9: raise TokenError with the code of the first that fails; whoever knows repeats does step 10 next."""
     check_party(parsed, issuer, subject)  # (6)
     key = keys.get(parsed.kid)  # (7)
     if key is None:
@@ -183,8 +197,6 @@ def verify_token(
     _check_signature(parsed, key)  # (8)
     if audience is not None and parsed.claims["aud"] != audience:  # (9)
         raise TokenError("wrong_audience", f"expected aud {audience}, found {_short(parsed.claims['aud'])}")
-    _check_times(parsed, now, relayed)  # (11)
-    return parsed.claims
 
 
 def is_signed_by(token: str | bytes, keys: KeySet) -> bool:
@@ -276,7 +288,8 @@ def _check_signature(parsed: ParsedToken, key: PublicKey) -> None:
         raise TokenError("bad_signature", f"the signature is not that of the key {key.kid}") from error
 
 
-def _check_times(parsed: ParsedToken, now: dt.datetime, relayed: bool) -> None:
+def check_times(parsed: ParsedToken, now: dt.datetime, *, relayed: bool = False) -> None:
+    """Step 11: ``iat``, ``exp`` and the longest life of this kind; TokenError where one of them does not hold."""
     instant, skew = int(now.timestamp()), int(CLOCK_SKEW.total_seconds())
     issued, expires = parsed.claims["iat"], parsed.claims.get("exp")
     if issued > instant + skew:
