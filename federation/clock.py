@@ -1,10 +1,30 @@
-"""Whether this node's clock can be right: it signs nothing when it cannot (protocol.md, section 5, *Clock*)."""
+"""Whether this node's clock can be right: it signs nothing when it cannot (protocol.md, section 5, *Clock*).
+
+Four rules, each with a name that ``veza doctor`` shows:
+
+- ``before_release``: the clock is before this program was released (a machine that boots in 1970);
+- ``after_program``: it is later than any version of this program is used (a machine that boots in 2100);
+- ``before_signature``: it is more than 300 s before what this node signed last;
+- ``jumped``: it moved by more than 10 minutes against the monotonic clock. Only a running process can see that
+  (``sync.clock_watch``); the others are judged by ``find_clock_fault`` from what is stored.
+
+Where an operator or the peers confirmed the clock, what was signed before with a wrong one accuses it no more.
+"""
 
 import datetime as dt
 
 from federation.errors import ClockError
 
 TOLERANCE = dt.timedelta(seconds=300)
+RELEASED_AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+"""No clock was right before: moved with the version of the program."""
+USED_UNTIL = RELEASED_AT + dt.timedelta(days=20 * 365)
+"""No clock is right after: nobody runs a version for twenty years."""
+
+BEFORE_RELEASE = "before_release"
+AFTER_PROGRAM = "after_program"
+BEFORE_SIGNATURE = "before_signature"
+JUMPED = "jumped"
 
 
 def whole_seconds(instant: dt.datetime) -> dt.datetime:
@@ -18,6 +38,26 @@ def from_timestamp(seconds: int) -> dt.datetime:
         return dt.datetime.fromtimestamp(seconds, dt.UTC)
     except (OverflowError, ValueError):
         return dt.datetime.max.replace(tzinfo=dt.UTC, microsecond=0)
+
+
+def find_clock_fault(
+    now: dt.datetime, last_issued_at: dt.datetime | None, accepted_at: dt.datetime | None = None
+) -> str | None:
+    """Why ``now`` cannot be right, as ``<rule>: <words>``; None where it can.
+
+    ``last_issued_at`` is the ``iat`` of what this node signed last, ``accepted_at`` when its clock was last confirmed:
+    from there on the clock may be before what was signed earlier, and not before the confirmation itself.
+    """
+    floor = last_issued_at
+    if accepted_at is not None:
+        floor = accepted_at if floor is None else min(floor, accepted_at)
+    if accepted_at is None and now < RELEASED_AT:
+        return f"{BEFORE_RELEASE}: expected a clock after the program's release at {RELEASED_AT}, found {now}"
+    if accepted_at is None and now > USED_UNTIL:
+        return f"{AFTER_PROGRAM}: expected a clock before {USED_UNTIL}, found {now}"
+    if floor is not None and now < floor - TOLERANCE:
+        return f"{BEFORE_SIGNATURE}: expected a clock not before the last signature at {floor}, found {now}"
+    return None
 
 
 def check_clock(now: dt.datetime, last_issued_at: dt.datetime | None, released_at: dt.datetime | None = None) -> None:

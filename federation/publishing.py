@@ -1,8 +1,8 @@
 """What an administrator saves becomes entries of the own log and a new signed checkpoint, in one transaction.
 
 It goes through ``append_entries``, the code that every follower runs on it. The caller commits; only then may the
-checkpoint leave the node. A node signs only with keys that its stored configuration lists, and nothing while its own
-log is disputed.
+checkpoint leave the node. A node signs only with keys that its stored configuration lists, nothing while its clock
+cannot be right, and no checkpoint while its own log is held back or disputed (``federation.own_node``).
 """
 
 import datetime as dt
@@ -18,12 +18,13 @@ from directory.record_schemas import validate_record
 from directory.store import Record, keep_rota_version, load_record, load_records
 from federation.checkpoint import LIFETIME, Checkpoint, make_checkpoint, read_checkpoint
 from federation.entries import RECORD, Entry, make_delete, make_put
-from federation.errors import FederationError, NotHeldError, TokenError
+from federation.errors import NotHeldError, TokenError
 from federation.head import Head
 from federation.identity import Identity
 from federation.keys import KeySet
 from federation.log import append_entries, load_head, touch_head
 from federation.merkle import leaf_hash
+from federation.own_node import check_may_sign, check_own_log_compared, signing_instant
 from federation.participants import load_configuration, store_configuration
 from federation.statements import CONFIGURATION_LIFETIME, NodeConfiguration, make_configuration
 
@@ -57,7 +58,8 @@ def publish(
 
     A put that changes nothing appends nothing; where nothing is left the checkpoint held is given back. Raises
     InvalidInputError with every fault, StaleVersionError where somebody saved first, NotFoundError for the deletion
-    of a record that is not there, FederationError ``busy`` while the own log is disputed.
+    of a record that is not there, FederationError ``busy`` while the own log is held back or disputed, ClockError
+    where the clock cannot be right.
     """
     head = _load_own_head(session, identity)
     validated = _validate(identity.participant, changes)
@@ -65,7 +67,8 @@ def publish(
     if not entries and head.checkpoint is not None:
         return read_checkpoint(head.checkpoint)
     frontier = head.frontier.extend(leaf_hash(entry.header) for entry in entries)
-    checkpoint = make_checkpoint(identity, frontier.size, frontier.root(), now, head.issued_at, lifetime)
+    instant = signing_instant(session, now, head.issued_at)
+    checkpoint = make_checkpoint(identity, frontier.size, frontier.root(), instant, head.issued_at, lifetime)
     append_entries(session, head, entries, frontier, checkpoint, now)
     return checkpoint
 
@@ -73,9 +76,14 @@ def publish(
 def renew_checkpoint(
     session: Session, identity: Identity, now: dt.datetime, lifetime: dt.timedelta = LIFETIME
 ) -> Checkpoint:
-    """Sign the head that stands anew, at least once an hour, so that a silenced or frozen origin shows."""
+    """Sign the head that stands anew, at least once an hour, so that a silenced or frozen origin shows.
+
+    Raises FederationError ``busy`` while the own log is held back or disputed, ClockError where the clock cannot be
+    right.
+    """
     head = _load_own_head(session, identity)
-    checkpoint = make_checkpoint(identity, head.size, head.root, now, head.issued_at, lifetime)
+    instant = signing_instant(session, now, head.issued_at)
+    checkpoint = make_checkpoint(identity, head.size, head.root, instant, head.issued_at, lifetime)
     touch_head(session, identity.participant, checkpoint, now)
     return checkpoint
 
@@ -96,12 +104,14 @@ def renew_configuration(
 
     To rotate the federation key, first renew with the old one and the new one among ``other_federation_keys``, then
     renew with the new one: so every follower finds each configuration signed by a key of the one before. KeyFileError
-    where the key is offline.
+    where the key is offline, FederationError ``busy`` while peers may hold a newer one, ClockError where the clock
+    cannot be right.
     """
+    check_own_log_compared(session)
     held = load_configuration(session, identity.participant)
     configuration = make_configuration(
         identity,
-        now=now,
+        now=signing_instant(session, now, None if held is None else held.issued_at),
         name=name,
         contacts=contacts,
         authority_hints=authority_hints,
@@ -118,8 +128,7 @@ def _load_own_head(session: Session, identity: Identity) -> Head:
     head = load_head(session, identity.participant, for_update=True)
     if head is None or not head.own:
         raise NotHeldError(f"this node holds no own log of {identity.participant}: run veza init first")
-    if head.disputed is not None:
-        raise FederationError("busy", "peers hold another history of the own log: an operator must decide first")
+    check_may_sign(session)
     configuration = load_configuration(session, identity.participant)
     if configuration is not None and identity.operating_key.kid not in configuration.operating_keys:
         raise TokenError(
