@@ -126,7 +126,7 @@ def append_entries(
             f"{head.participant}: expected size {checkpoint.size} and root {checkpoint.root.hex()}, "
             f"the entries lead to size {proven.size} and root {proven.root().hex()}",
         )
-    _remember(session, checkpoint)
+    remember_checkpoint(session, checkpoint)
     bump_counter(session, "federation")
     return moved
 
@@ -217,7 +217,7 @@ def touch_head(
     )
     if _changed(session, statement) != 1:
         raise ConcurrentAppendError(f"expected the log of {participant} at size {checkpoint.size}; it has moved")
-    _remember(session, checkpoint)
+    remember_checkpoint(session, checkpoint)
     bump_counter(session, "federation")
 
 
@@ -229,15 +229,16 @@ def mark_disputed(session: Session, participant: str, offered: str | None) -> No
     bump_counter(session, "federation")
 
 
-def reset_log(session: Session, participant: str) -> Head:
-    """Forget what is held of a followed log, so that an accepted other history is replayed from 0; the empty head."""
+def reset_log(session: Session, participant: str, *, own: bool = False) -> Head:
+    """Forget what is held of a log, so that an accepted other history is replayed from 0; the empty head."""
     for table in (_ENTRY, _SEEN, _LOG):
         session.execute(sa.delete(table).where(table.c.participant == participant))
     drop_participant(session, participant)
-    return create_log(session, participant, own=False)
+    return create_log(session, participant, own=own)
 
 
-def _remember(session: Session, checkpoint: Checkpoint) -> None:
+def remember_checkpoint(session: Session, checkpoint: Checkpoint) -> None:
+    """Keep that a checkpoint is true of what is held; LogIntegrityError ``fork`` where another root was accepted."""
     seen = load_seen_root(session, checkpoint.participant, checkpoint.size)
     if seen is None:
         values = {"participant": checkpoint.participant, "size": checkpoint.size, "root": checkpoint.root}
@@ -292,6 +293,25 @@ def compute_frontier(session: Session, participant: str, size: int) -> Frontier:
     if frontier.size != size:
         raise NotHeldError(f"expected {size} entries of {participant}, {frontier.size} are held", "out_of_range")
     return frontier
+
+
+def compute_roots(
+    session: Session, participant: str, sizes: Iterable[int], since: Frontier | None = None
+) -> dict[int, bytes]:
+    """The roots of a held log at these sizes, in one pass over its leaves; sizes that are not held are left out.
+
+    ``since`` is a frontier known to be the log's own, from which the pass begins; sizes below it are left out too.
+    """
+    frontier = since or Frontier()
+    wanted = sorted(size for size in set(sizes) if size >= frontier.size)
+    last = wanted[-1] if wanted else 0
+    stored = read_stored(session, participant, last, start=frontier.size, payloads=False)
+    leaves, roots = (leaf_hash(entry.header) for _, entry in stored), {}
+    for size in wanted:
+        frontier = frontier.extend(islice(leaves, size - frontier.size))
+        if frontier.size == size:
+            roots[size] = frontier.root()
+    return roots
 
 
 def erase_superseded(session: Session, now: dt.datetime, after: dt.timedelta = ERASE_AFTER) -> int:

@@ -127,14 +127,14 @@ def apply_projected(session: Session, participant: str, projected: Iterable[Proj
 
 
 def read_stored(
-    session: Session, participant: str, end: int = MAX_INTEGER, *, payloads: bool = True
+    session: Session, participant: str, end: int = MAX_INTEGER, *, start: int = 0, payloads: bool = True
 ) -> Iterator[tuple[int, Entry]]:
-    """The stored entries below number ``end`` with their numbers, in order and in constant memory.
+    """The stored entries from ``start`` to below number ``end`` with their numbers, in order, in constant memory.
 
     Without ``payloads`` they come as erased, which spares reading them.
     """
     query = _SELECT_ENTRIES if payloads else _SELECT_HEADERS
-    after = -1
+    after = start - 1
     # A page at a time, and no cursor that stays open: a reader may stop at any entry.
     while rows := session.execute(query, {"of": participant, "after": after, "end": end}).all():
         for seq, header, payload in rows:

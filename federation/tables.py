@@ -140,6 +140,22 @@ class DisputeRow(Base):
     accepted: Mapped[str | None] = mapped_column(sa.String(10))
     """``held`` or ``offered``, once an operator has decided."""
     reason: Mapped[str | None] = mapped_column(sa.Text)
+    passed_on_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+    """When both checkpoints were passed on to the other peers; null while that is still to be done."""
+
+
+class HeardCheckpointRow(Base):
+    """A checkpoint that its origin signed and that was shown or posted here, not proven against the log yet."""
+
+    __tablename__ = "heard_checkpoint"
+
+    participant: Mapped[str] = mapped_column(sa.String(12), primary_key=True)
+    size: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    root: Mapped[bytes] = mapped_column(sa.LargeBinary(32), primary_key=True)
+    token: Mapped[str] = mapped_column(sa.Text)
+    shown_by: Mapped[str | None] = mapped_column(sa.String(300))
+    """The entity identifier of the node that showed it; null where it was posted."""
+    heard_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
 
 
 class ProposalRow(Base):
@@ -168,6 +184,17 @@ class ReceivedMessageRow(Base):
     """Null for one that was refused as ``jti_conflict``."""
     received_at: Mapped[dt.datetime] = mapped_column(UTCDateTime, index=True)
 
+    __table_args__ = (
+        sa.Index(
+            "ix_received_message_receipted",  # of two contents that arrive at once under one jti, one is the first
+            "issuer",
+            "jti",
+            unique=True,
+            sqlite_where=sa.text("receipt IS NOT NULL"),
+            postgresql_where=sa.text("receipt IS NOT NULL"),
+        ),
+    )
+
 
 class SentMessageRow(Base):
     """A message of this node: it waits here until the other node's receipt is held, or it is given up."""
@@ -183,9 +210,8 @@ class SentMessageRow(Base):
     type: Mapped[str] = mapped_column(sa.String(40))
     body: Mapped[str] = mapped_column(sa.Text)
     created_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
-    token: Mapped[str | None] = mapped_column(sa.Text)
-    """As signed last; signed anew when its time ran out."""
-    token_expires_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
+    tokens: Mapped[str] = mapped_column(sa.Text, default="")
+    """Every token that was signed for it, oldest first, one a line: a receipt may be for any of them."""
     attempts: Mapped[int] = mapped_column(sa.Integer, default=0)
     retry_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime, index=True)
     """When it is due; null once it is done."""
@@ -193,6 +219,8 @@ class SentMessageRow(Base):
     """``waiting``, ``delivered`` or ``undeliverable``."""
     detail: Mapped[str | None] = mapped_column(sa.Text)
     receipt: Mapped[str | None] = mapped_column(sa.Text)
+    answer: Mapped[str | None] = mapped_column(sa.String(15))
+    """What the other node's operator decided (``approved``, ``refused``); null before, and where nobody decides."""
     done_at: Mapped[dt.datetime | None] = mapped_column(UTCDateTime)
 
 

@@ -35,6 +35,15 @@ class WantedPullRow(Base):
     asked_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
 
 
+class RootCheckRow(Base):
+    """When checkpoints heard of a participant were last compared with roots worked out from its entries."""
+
+    __tablename__ = "root_check"
+
+    participant: Mapped[str] = mapped_column(sa.String(12), primary_key=True)
+    checked_at: Mapped[dt.datetime] = mapped_column(UTCDateTime)
+
+
 class PushedRow(Base):
     """The newest own statement that a peer has taken, per kind (``checkpoint``, ``configuration``)."""
 
@@ -77,7 +86,7 @@ class StrangerRow(Base):
     entity_id: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
     asked_at: Mapped[dt.datetime] = mapped_column(UTCDateTime, index=True)
     known: Mapped[bool] = mapped_column(sa.Boolean)
-    """What the anchor said."""
+    """False once the anchor has said no, which is kept for a while; True while it has not."""
 
 
 class ProcessRow(Base):

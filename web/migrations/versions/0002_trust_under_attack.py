@@ -34,9 +34,26 @@ def upgrade() -> None:
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("accepted", sa.String(length=10), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("passed_on_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dispute")),
     )
     op.create_index(op.f("ix_dispute_participant"), "dispute", ["participant"], unique=False)
+    op.create_table(
+        "heard_checkpoint",
+        sa.Column("participant", sa.String(length=12), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("root", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("shown_by", sa.String(length=300), nullable=True),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("participant", "size", "root", name=op.f("pk_heard_checkpoint")),
+    )
+    op.create_table(
+        "root_check",
+        sa.Column("participant", sa.String(length=12), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("participant", name=op.f("pk_root_check")),
+    )
     op.create_table(
         "instance",
         sa.Column("value", sa.String(length=43), nullable=False),
@@ -85,6 +102,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issuer", "jti", "content", name=op.f("pk_received_message")),
     )
     op.create_index(op.f("ix_received_message_received_at"), "received_message", ["received_at"], unique=False)
+    op.create_index(
+        "ix_received_message_receipted",
+        "received_message",
+        ["issuer", "jti"],
+        unique=True,
+        sqlite_where=sa.text("receipt IS NOT NULL"),
+        postgresql_where=sa.text("receipt IS NOT NULL"),
+    )
     op.create_table(
         "refusal",
         sa.Column("peer", sa.String(length=300), nullable=False),
@@ -103,13 +128,13 @@ def upgrade() -> None:
         sa.Column("type", sa.String(length=40), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("token", sa.Text(), nullable=True),
-        sa.Column("token_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tokens", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.String(length=15), nullable=False),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("receipt", sa.Text(), nullable=True),
+        sa.Column("answer", sa.String(length=15), nullable=True),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("jti", name=op.f("pk_sent_message")),
     )
