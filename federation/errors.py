@@ -43,6 +43,10 @@ class NotHeldError(FederationError):
         super().__init__(code, detail)
 
 
+class MessageError(FederationError):
+    """A message that its sender did sign cannot be taken as it is (section 8): the code says what must change."""
+
+
 class KeyFileError(FederationError):
     """A key file is missing, unreadable or open to others: the operator must act."""
 
