@@ -1,84 +1,119 @@
-"""``veza verify``: what is held, checked from the stored bytes alone (protocol.md, sections 4 and 5).
+"""``veza verify``: what is held, checked from the stored bytes alone (protocol.md, sections 3 to 6).
 
-Every log against its checkpoint, every payload against its digest, the read model against the logs. This shares the
-reading of headers and tokens with the code that wrote the log, but none of its bookkeeping: the tree, what supersedes
-what, and the read model are worked out afresh. Per log the first difference of each kind is named.
+Every log against its checkpoint, every accepted checkpoint against the entries, every payload against its digest, the
+read model against the logs, the chain of configurations, and rows that belong to no log. This shares the reading of
+headers, tokens and records with the code that wrote the log, but none of its bookkeeping: the tree, what supersedes
+what, and the read model are worked out afresh. It reads a page at a time, so memory is flat however long a log is.
 """
 
+import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from directory.tables import RecordRow, SkippedRow
+from directory.tables import CounterRow, RecordRow, SkippedRow
 from federation.checkpoint import Checkpoint, read_checkpoint, verify_checkpoint
-from federation.entries import Entry, Header, check_payload
+from federation.entry_checks import HeaderWalk, PayloadCheck
 from federation.errors import FederationError
-from federation.head import Head
+from federation.finding import REPAIR, RESTORE
+from federation.finding import Finding as Finding
 from federation.keys import PublicKey
-from federation.log import load_heads, load_seen_root
-from federation.merkle import Frontier, leaf_hash
-from federation.participants import load_configurations
-from federation.projection import read_header, read_stored, replay
-from federation.tables import EntryRow
+from federation.last_numbers import LastNumbers
+from federation.log import load_seen_root
+from federation.record_checks import RecordCheck
+from federation.stored_log import AfterPage, StoredLog, load_stored_logs, read_entry_pages
+from federation.tables import EntryRow, LogRow, SeenCheckpointRow
+from federation.trust_checks import load_stored_configurations, readable, verify_trust
 
-_RESTORE = "restore a backup that verifies, or remove the participant and sync again"
-_REBUILD = "run: veza rebuild"
+PASSES = 2
+"""How often a log's entries are read: first the headers, then everything."""
 _DROPPED = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One difference: where, what should stand there, what stands there, and what to do."""
-
-    participant: str
-    what: str
-    place: int | str
-    """The entry's number or the record id; the log's size for the whole log."""
-    expected: str
-    found: str
-    what_to_do: str
+def _nothing() -> None:
+    """What is done after a page where nobody asks for more."""
 
 
-def verify_logs(session: Session) -> list[Finding]:
-    """The first differences of every held log, none where all is well."""
+def begin_snapshot(session: Session) -> None:
+    """Let the session's transaction see one state of the database throughout; must come before anything else in it."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+def verify_logs(
+    session: Session, now: dt.datetime | None = None, after_page: AfterPage = _nothing, participant: str | None = None
+) -> list[Finding]:
+    """The first difference of each kind of every held log (or of one), none where all is well.
+
+    ``now`` judges what should have been erased by now; ``after_page`` is called after each page of entries read.
+    """
+    logs = load_stored_logs(session)
     findings: list[Finding] = []
-    for head in load_heads(session):
-        for differences in (_verify_checkpoint, _verify_entries, _verify_read_model):
-            first = next(differences(session, head), None)
-            if first is not None:
-                findings.append(first)
-    return findings
+    for log in logs:
+        if participant in (None, log.participant):
+            findings += firsts(differences(session, log, now, after_page))
+    findings += firsts(verify_trust(session, logs))
+    findings += firsts(_verify_rows(session))
+    findings += _verify_counters(session)
+    return [finding for finding in findings if participant in (None, finding.participant)]
 
 
-def _verify_checkpoint(session: Session, head: Head) -> Iterator[Finding]:
-    if head.checkpoint is None:
-        if head.size:
-            yield Finding(head.participant, "checkpoint", head.size, "a checkpoint", "none", _RESTORE)
-        return
+def firsts(found: Iterator[Finding]) -> list[Finding]:
+    """The first of each kind of each participant, in the order of their kinds' first."""
+    first: dict[tuple[str, str], Finding] = {}
+    for finding in found:
+        first.setdefault((finding.participant, finding.what), finding)
+    return list(first.values())
+
+
+def differences(
+    session: Session, log: StoredLog, now: dt.datetime | None = None, after_page: AfterPage = _nothing
+) -> Iterator[Finding]:
+    """Every difference of one log, in the order in which each rests on the one before."""
+    signed = read_signed(session, log)
+    if isinstance(signed, Finding):
+        yield signed
+    elif signed is not None:
+        yield from _verify_head(session, log, signed)
+    yield from _verify_dispute(log)
+    with LastNumbers() as last:
+        walk = HeaderWalk(log, signed if isinstance(signed, Checkpoint) else None, last)
+        yield from walk.findings(session, after_page)
+        payloads, records = PayloadCheck(log, last, walk.proven, now), RecordCheck(session, log.participant, last)
+        for page in read_entry_pages(session, log.participant, after_page):
+            yield from payloads.findings(page)
+            if walk.proven:  # else the records would be those of entries that nobody signed
+                yield from records.findings(page)
+        if walk.proven:
+            yield from records.rest()
+
+
+def read_signed(session: Session, log: StoredLog) -> Checkpoint | Finding | None:
+    """The checkpoint of a log, its signature proven; what is wrong with it; None for a log that was never followed."""
+    if log.checkpoint is None:
+        if log.size == 0:
+            return None
+        return Finding(log.participant, "checkpoint", log.size, "a checkpoint", "none", RESTORE)
     try:
-        checkpoint = read_checkpoint(head.checkpoint)
-        _check_signature(session, checkpoint)
+        checkpoint = read_checkpoint(log.checkpoint)
+        verify_by_any_configuration(session, checkpoint)
     except FederationError as error:
-        yield Finding(head.participant, "checkpoint", head.size, "a signed checkpoint", str(error), _RESTORE)
-        return
-    signed = _facts(checkpoint.participant, checkpoint.size, checkpoint.root)
-    stored = _facts(head.participant, head.size, head.root)
-    if signed != stored:
-        yield Finding(head.participant, "head", head.size, signed, stored, _RESTORE)
-    seen = load_seen_root(session, head.participant, head.size)
-    if seen != head.root:
-        found = "none" if seen is None else seen.hex()
-        yield Finding(head.participant, "accepted checkpoint", head.size, head.root.hex(), found, _RESTORE)
+        return Finding(log.participant, "checkpoint", log.size, "a signed checkpoint", str(error), RESTORE)
+    if checkpoint.participant == log.participant:
+        return checkpoint
+    found = f"the checkpoint of {checkpoint.participant}"
+    return Finding(log.participant, "checkpoint", log.size, f"a checkpoint of {log.participant}", found, RESTORE)
 
 
-def _check_signature(session: Session, checkpoint: Checkpoint) -> None:
-    """Any configuration that was accepted counts: a key that was removed since still signed this honestly."""
+def verify_by_any_configuration(session: Session, checkpoint: Checkpoint) -> None:
+    """Check a signature (TokenError) with the operating keys of every configuration that was accepted.
+
+    A key that was removed since still signed this honestly; a node may have moved to another address since.
+    """
     keys: dict[str, PublicKey] = {}
-    for configuration in load_configurations(session, checkpoint.participant):
-        if configuration.entity_id == checkpoint.issuer:  # a node may have moved to another address since
+    for configuration in readable(load_stored_configurations(session, checkpoint.participant)):
+        if configuration.entity_id == checkpoint.issuer:
             keys |= configuration.operating_keys
     verify_checkpoint(
         checkpoint.token,
@@ -89,113 +124,68 @@ def _check_signature(session: Session, checkpoint: Checkpoint) -> None:
     )
 
 
-def _facts(participant: str, size: int, root: bytes) -> str:
-    return f"{participant} size {size} root {root.hex()}"
-
-
-def _verify_entries(session: Session, head: Head) -> Iterator[Finding]:
-    frontier, superseded_by = Frontier(), _superseding(session, head.participant)
-    marked = _marked(session, head.participant)
-    for number, (seq, entry) in enumerate(read_stored(session, head.participant)):
-        if seq != number:
-            yield Finding(head.participant, "entry", number, f"entry {number}", f"entry {seq}", _RESTORE)
-            return
-        frontier = frontier.append(leaf_hash(entry.header))
-        yield from _verify_payload(head, seq, entry, superseded_by, marked)
-    computed = _facts(head.participant, frontier.size, frontier.root())
-    stored = _facts(head.participant, head.size, head.root)
-    if computed != stored or frontier != head.frontier:
-        yield Finding(head.participant, "root", head.size, stored, f"{computed} from the entries", _RESTORE)
-
-
-def _verify_payload(
-    head: Head, seq: int, entry: Entry, superseded_by: dict[str, int], marked: frozenset[int]
-) -> Iterator[Finding]:
-    try:
-        check_payload(entry)
-    except FederationError as error:
-        yield Finding(head.participant, "digest", seq, "the payload that the header covers", str(error), _RESTORE)
-    header = read_header(entry.header)
-    if isinstance(header, Header):
-        yield from _verify_erasure(head, seq, header, entry.payload is not None, superseded_by[header.record], marked)
-
-
-def _verify_erasure(
-    head: Head, seq: int, header: Header, has_payload: bool, last: int, marked: frozenset[int]
-) -> Iterator[Finding]:
-    """The last put of a record has its payload; what it supersedes has none, or one that waits to be erased."""
-    if last == seq and header.op == "put" and not has_payload:
-        yield Finding(head.participant, "payload", seq, f"the payload of {header.record}", "none", _RESTORE)
-    if last != seq and has_payload and seq not in marked:
-        expected = f"no payload: entry {last} supersedes it"
-        yield Finding(head.participant, "erasure", seq, expected, "a payload that nothing will erase", _RESTORE)
-
-
-def _superseding(session: Session, participant: str) -> dict[str, int]:
-    """The number of the last entry of each record."""
-    last: dict[str, int] = {}
-    for seq, entry in read_stored(session, participant, payloads=False):
-        header = read_header(entry.header)
-        if isinstance(header, Header):
-            last[header.record] = seq
-    return last
-
-
-def _marked(session: Session, participant: str) -> frozenset[int]:
-    query = sa.select(EntryRow.seq).where(EntryRow.participant == participant, EntryRow.superseded_at.is_not(None))
-    return frozenset(session.execute(query).scalars())
-
-
-def _verify_read_model(session: Session, head: Head) -> Iterator[Finding]:
-    shown, skipped = _shown(session, head.participant), _skipped(session, head.participant)
-    for projected in replay(session, head.participant):
-        if projected.applied is not None:
-            entry = projected.applied
-            expected = _Shown(entry.seq, entry.state, entry.stored_data())
-            yield from _differences(head, entry.record, expected, shown.pop(entry.record, None))
-        if projected.skipped is not None:
-            seq, code = projected.skipped.seq, projected.skipped.code
-            yield from _differences(head, seq, code, skipped.pop(seq, None))
-    for record, extra in shown.items():
-        yield from _differences(head, record, None, extra)
-    for seq, extra_code in skipped.items():
-        yield from _differences(head, seq, None, extra_code)
-
-
-def _differences(head: Head, place: int | str, expected: object, found: object) -> Iterator[Finding]:
+def _verify_head(session: Session, log: StoredLog, signed: Checkpoint) -> Iterator[Finding]:
+    expected, found = (signed.size, signed.root), (log.size, log.root)
     if expected != found:
-        yield Finding(head.participant, "read model", place, repr(expected)[:200], repr(found)[:200], _REBUILD)
+        yield Finding(log.participant, "head", log.size, _facts(*expected), _facts(*found), RESTORE)
+    times, stored = (signed.issued_at, signed.expires_at), (log.issued_at, log.expires_at)
+    if times != stored:
+        yield Finding(log.participant, "head", log.size, "from {} to {}".format(*times), str(stored), RESTORE)
+    seen = load_seen_root(session, log.participant, signed.size)
+    if seen != signed.root:
+        stands = "none" if seen is None else seen.hex()
+        yield Finding(log.participant, "accepted checkpoint", signed.size, signed.root.hex(), stands, RESTORE)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
-    """One record of the read model; equal where its JSON says the same, however it is written."""
-
-    seq: int
-    state: str
-    data: str | None
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Shown) or (self.seq, self.state) != (other.seq, other.state):
-            return False
-        return self.data == other.data or _value(self.data) == _value(other.data)
-
-    __hash__ = None  # type: ignore[assignment]  # compared, never collected
+def _facts(size: int, root: bytes) -> str:
+    return f"size {size} root {root.hex()}"
 
 
-def _value(data: str | None) -> object:
-    return None if data is None else orjson.loads(data)
+def _verify_dispute(log: StoredLog) -> Iterator[Finding]:
+    if log.disputed is None:
+        return
+    try:
+        offered = read_checkpoint(log.disputed).participant
+    except FederationError as error:
+        offered = str(error)
+    if offered != log.participant:
+        expected = f"the checkpoint of {log.participant} that was offered"
+        yield Finding(log.participant, "dispute", log.size, expected, offered, "run: veza dispute list, and resolve it")
 
 
-def _shown(session: Session, participant: str) -> dict[str, _Shown]:
-    query = sa.select(RecordRow.record, RecordRow.seq, RecordRow.state, RecordRow.data).where(
-        RecordRow.participant == participant,
-        RecordRow.seq != _DROPPED,  # what a rebuild or a replay dropped and no entry brought back
-    )
-    rows = session.execute(query).tuples()
-    return {record: _Shown(seq, state, data) for record, seq, state, data in rows}
+def _verify_rows(session: Session) -> Iterator[Finding]:
+    """Rows that belong to no log; what a log left behind in the read model when it was dropped does not count."""
+    held = sa.select(LogRow.participant)
+    for table, place in ((EntryRow, EntryRow.seq), (SeenCheckpointRow, SeenCheckpointRow.size)):
+        yield from _strays(session, table, place, table.participant.not_in(held))
+    shown = sa.and_(RecordRow.participant.not_in(held), RecordRow.seq != _DROPPED)
+    yield from _strays(session, RecordRow, RecordRow.record, shown)
+    yield from _strays(session, SkippedRow, SkippedRow.seq, SkippedRow.participant.not_in(held))
 
 
-def _skipped(session: Session, participant: str) -> dict[int, str]:
-    query = sa.select(SkippedRow.seq, SkippedRow.code).where(SkippedRow.participant == participant)
-    return {row.seq: row.code for row in session.execute(query)}
+def _strays(
+    session: Session,
+    table: type[EntryRow | SeenCheckpointRow | RecordRow | SkippedRow],
+    place: sa.orm.InstrumentedAttribute[int] | sa.orm.InstrumentedAttribute[str],
+    where: sa.ColumnElement[bool],
+) -> Iterator[Finding]:
+    query = sa.select(table.participant, place).where(where).order_by(table.participant, place)
+    row = session.execute(query.limit(1)).one_or_none()
+    if row is not None:
+        found = f"a row of the table {table.__tablename__}"
+        yield Finding(row[0], f"{table.__tablename__} of no log", row[1], "no row: no such log is held", found, REPAIR)
+
+
+def _verify_counters(session: Session) -> Iterator[Finding]:
+    """The counter of the directory is not behind any record, and no two records have one version."""
+    counters = {row.name: row.value for row in session.execute(sa.select(CounterRow.name, CounterRow.value))}
+    newest = session.execute(sa.select(sa.func.max(RecordRow.version))).scalar_one() or 0
+    for name, value in sorted(counters.items()):
+        if value < 0:
+            yield Finding("", "counter", name, "0 or more", str(value), REPAIR)
+    if counters.get("directory", 0) < newest:
+        yield Finding("", "counter", "directory", f"at least {newest}", str(counters.get("directory", 0)), REPAIR)
+    repeated = sa.or_(sa.func.count() > 1, RecordRow.version < 0)
+    twice = session.execute(sa.select(RecordRow.version).group_by(RecordRow.version).having(repeated).limit(1)).first()
+    if twice is not None:
+        yield Finding("", "counter", "directory", "one record of each version", f"several of {twice[0]}", REPAIR)
