@@ -231,10 +231,15 @@ def mark_disputed(session: Session, participant: str, offered: str | None) -> No
 
 def reset_log(session: Session, participant: str, *, own: bool = False) -> Head:
     """Forget what is held of a log, so that an accepted other history is replayed from 0; the empty head."""
+    drop_log(session, participant)
+    return create_log(session, participant, own=own)
+
+
+def drop_log(session: Session, participant: str) -> None:
+    """Forget what is held of a log, and show nothing of it any more."""
     for table in (_ENTRY, _SEEN, _LOG):
         session.execute(sa.delete(table).where(table.c.participant == participant))
     drop_participant(session, participant)
-    return create_log(session, participant, own=own)
 
 
 def remember_checkpoint(session: Session, checkpoint: Checkpoint) -> None:

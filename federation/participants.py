@@ -20,7 +20,7 @@ from federation.errors import NotHeldError, TrustError
 from federation.keys import KeySet, jwks_of, parse_jwks
 from federation.signing import read_kid
 from federation.statements import NodeConfiguration, read_configuration
-from federation.tables import ConfigurationRow, ParticipantRow
+from federation.tables import ConfigurationRow, ParticipantRow, ProvenKeyRow
 from federation.trust import MAX_CHAIN, check_newer
 
 Trust = Literal["own", "anchor", "peering"]
@@ -124,10 +124,24 @@ def bind_participant(
     if row is None:
         session.add(ParticipantRow(participant=participant, **{"allowed_networks": "[]"} | values))
     else:
+        if row.entity_id != entity_id:
+            _forget_configurations(session, participant)  # the former node's keys speak for the code no more
         for name, value in values.items():
             setattr(row, name, value)
     session.flush()
     bump_counter(session, "federation")
+
+
+def forget_participant(session: Session, participant: str) -> None:
+    """Forget which node a code was bound to, its configurations and whose its federation keys are."""
+    _forget_configurations(session, participant)
+    session.execute(sa.delete(ProvenKeyRow).where(ProvenKeyRow.participant == participant))
+    session.execute(sa.delete(ParticipantRow).where(ParticipantRow.participant == participant))
+    bump_counter(session, "federation")
+
+
+def _forget_configurations(session: Session, participant: str) -> None:
+    session.execute(sa.delete(ConfigurationRow).where(ConfigurationRow.participant == participant))
 
 
 def _check_free(session: Session, participant: str, entity_id: str) -> None:
