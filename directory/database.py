@@ -5,18 +5,29 @@ then writes loses against another writer instead of waiting for it. PostgreSQL n
 """
 
 import datetime as dt
+import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import DeclarativeBase, Session
 
-BUSY_TIMEOUT_MS = 5_000
+from directory.database_faults import database_fault, fault_words
+from directory.errors import OutcomeUnknownError
+
+_LOG = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_MS = 4_000
+"""Who asks a node whose database is locked is told so within five seconds (abuse.md F10)."""
 CACHE_KIB = 65_536
 """A transaction that outgrows the cache locks readers out until it ends, so a country's first sync must fit."""
 WAL_SAFE_SINCE = (3, 51, 3)
 """Write-ahead logging in SQLite before this version can corrupt a database; older ones keep the rollback journal."""
+_POSTGRES_LIMITS = f"SET lock_timeout = {BUSY_TIMEOUT_MS}; SET idle_in_transaction_session_timeout = '60s'"
+"""As long a wait for another's lock; a process that was stopped in a transaction gives its locks back to the others."""
+_ANSWERS_SOON = "veza_answers_soon"
 
 
 class Base(DeclarativeBase):
@@ -64,21 +75,49 @@ def make_engine(url: str) -> sa.Engine:
     """An engine for ``url`` (``sqlite:///…`` or ``postgresql+psycopg://…``), ready for several processes."""
     if sa.make_url(url).get_backend_name() == "sqlite":
         engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
-        prepare_sqlite(engine)
-        return engine
-    return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    else:
+        engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    prepare_connections(engine)
+    return engine
 
 
-def prepare_sqlite(engine: sa.Engine) -> None:
-    """Set what SQLite gets wrong by default on every connection of ``engine``; other databases are left alone."""
+def prepare_connections(engine: sa.Engine) -> None:
+    """Set what each database gets wrong by default on every connection of ``engine``."""
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _set_pragmas)
+        sa.event.listen(engine, "begin", _begin)
+    else:
+        sa.event.listen(engine, "connect", _set_limits)
+
+
+def answer_soon(engine: sa.Engine) -> None:
+    """Let work on ``engine`` give up on a locked database after one wait: somebody waits for its answer."""
+    engine.update_execution_options(**{_ANSWERS_SOON: True})
+
+
+def answers_soon(engine: sa.Engine) -> bool:
+    """Whether ``answer_soon`` was said of the engine."""
+    return bool(engine.get_execution_options().get(_ANSWERS_SOON, False))
+
+
+def describe_library(engine: sa.Engine) -> str:
+    """The database's library and how it journals, for health pages and ``doctor`` (abuse.md F11)."""
     if engine.dialect.name != "sqlite":
-        return
-    sa.event.listen(engine, "connect", _set_pragmas)
-    sa.event.listen(engine, "begin", _begin)
+        return engine.dialect.name
+    if journal_mode() == "WAL":
+        return f"SQLite {sqlite3.sqlite_version} with write-ahead logging"
+    return f"SQLite {sqlite3.sqlite_version} with a rollback journal (older than 3.51.3: no write-ahead logging)"
+
+
+def _set_limits(connection: DBAPIConnection, record: object) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(_POSTGRES_LIMITS)
+    connection.commit()
 
 
 def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:
     connection.isolation_level = None  # transactions are begun by _begin, not by the driver
+    _warn_of_journal(connection)
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         f"journal_mode={journal_mode()}",
@@ -88,6 +127,14 @@ def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:
         f"cache_size=-{CACHE_KIB}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _warn_of_journal(connection: sqlite3.Connection) -> None:
+    if journal_mode() != "WAL" and connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        _LOG.warning(
+            "the database was in write-ahead mode, which SQLite %s can corrupt: it goes on with a rollback journal",
+            sqlite3.sqlite_version,
+        )
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -109,7 +156,31 @@ def reading(engine: sa.Engine) -> Iterator[Session]:
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[Session]:
-    """A session for writing: one transaction, committed at the end, rolled back whole on any error."""
-    with Session(engine, expire_on_commit=False) as session, session.begin():
+    """A session for writing: one transaction, committed at the end, rolled back whole on any error.
+
+    Raises OutcomeUnknownError where the commit itself failed and may have been kept.
+    """
+    with Session(engine, expire_on_commit=False) as session:
         begin_writing(session)
         yield session
+        commit(session)
+
+
+def commit(session: Session) -> None:
+    """Make the session's transaction durable.
+
+    Where the database fails in the middle of it (abuse.md F05) nobody knows what was kept: every idle connection is
+    dropped, so that the next transaction reads what stands, and OutcomeUnknownError says it. Faults that surely keep
+    nothing are raised as they are.
+    """
+    session.flush()
+    engine = session.connection().engine
+    try:
+        session.commit()
+    except sa.exc.DBAPIError as error:
+        fault = database_fault(error)
+        if fault is not None and fault.certain:
+            raise
+        engine.dispose()
+        why = str(error.orig) if fault is None else fault_words(error, fault)
+        raise OutcomeUnknownError(why, passing=fault is not None and fault.passing) from error

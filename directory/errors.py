@@ -57,3 +57,16 @@ class StaleVersionError(DirectoryError):
     """Somebody saved first: the version that the change was made from is no longer the current one."""
 
     code = "stale_version"
+
+
+class OutcomeUnknownError(DirectoryError):
+    """The database failed while a change was being made durable: it was kept whole, or not at all.
+
+    Whoever asked must look at what stands before trying again; ``passing`` says that the fault may be over by then.
+    """
+
+    code = "busy"
+
+    def __init__(self, why: str, *, passing: bool) -> None:
+        super().__init__(f"whether the change was kept is not known, look before you try again: {why}")
+        self.passing = passing

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flask import Flask
 from flask_login import current_user
 
-from directory.database import BUSY_TIMEOUT_MS, prepare_sqlite
+from directory.database import BUSY_TIMEOUT_MS, answer_soon, prepare_connections
 from directory.policy import load_policy
 from web import federation_views, health_views, page_views, sign_in_views
 from web.config import Config, host_of, path_of
@@ -82,7 +82,8 @@ def _open_database(app: Flask, config: Config, secret: bytes, clock: Callable[[]
     """One engine per process: Flask-SQLAlchemy's, shared with the node's own work."""
     db.init_app(app)
     with app.app_context():
-        prepare_sqlite(db.engine)
+        prepare_connections(db.engine)
+        answer_soon(db.engine)
         check_version(db.engine)
         app.extensions[EXTENSION] = Held(
             config, open_node(config, db.engine), load_policy(config.policy), secret, clock

@@ -15,10 +15,12 @@ import structlog
 from flask import Flask, Request, Response, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
+from directory.database_faults import database_fault
 from directory.errors import DirectoryError, InvalidInputError
 from federation.errors import FederationError
 from sync.errors import SyncError
 from web.errors import RateLimitedError, WebError
+from web.exhaustion import exhaustion_code
 
 MIMETYPE = "application/problem+json"
 URN = "urn:veza:problem:"
@@ -84,7 +86,9 @@ def register_problem_handlers(app: Flask) -> None:
     for kind in (DirectoryError, FederationError, SyncError, WebError):
         app.register_error_handler(kind, _known_problem)
     app.register_error_handler(HTTPException, _http_problem)
-    app.register_error_handler(sa.exc.OperationalError, _database_problem)
+    app.register_error_handler(sa.exc.DBAPIError, _database_problem)
+    app.register_error_handler(MemoryError, _exhausted)
+    app.register_error_handler(OSError, _exhausted)
 
 
 def _known_problem(error: DirectoryError | FederationError | SyncError | WebError) -> Response:
@@ -141,13 +145,24 @@ def _argument_faults(error: HTTPException) -> list[dict[str, str]]:
     return [{"pointer": f"/{name}", "detail": str(text)} for name, texts in by_name for text in texts]
 
 
-def _database_problem(error: sa.exc.OperationalError) -> Response:
-    """A database that is locked for too long, full or away: the caller may come again."""
-    text = str(error.orig)
-    full = "full" in text or "No space left" in text
-    _log.error("database_unavailable", reason=text)
-    words = "the disk is full" if full else "the database is busy or away"
-    return _for_people(problem("storage_full" if full else "busy", f"{words}; nothing was changed, try again"), words)
+def _database_problem(error: sa.exc.DBAPIError) -> Response:
+    """A database that is locked for too long, full, away or damaged: nothing was changed, the caller may come again."""
+    fault = database_fault(error)
+    if fault is None:
+        return _unforeseen(error)
+    _log.error("database_unavailable", reason=str(error.orig))
+    words = fault.words.partition(":")[0]  # what the caller can do nothing about stands in the log
+    return _for_people(problem(fault.code, f"{words}; nothing was changed, try again"), words)
+
+
+def _exhausted(error: MemoryError | OSError) -> Response:
+    """A process that has no memory, files or disk left answers so, and goes on (abuse.md F22)."""
+    code = exhaustion_code(error)
+    if code is None:
+        return _unforeseen(error)
+    _log.error("resources_exhausted", reason=repr(error))
+    words = "the disk is full" if code == "storage_full" else "the node has no memory or files left"
+    return _for_people(problem(code, f"{words}; try again"), words)
 
 
 def _unforeseen(error: BaseException) -> Response:

@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from directory.database import make_engine
+from directory.database_faults import database_fault, fault_words
 from web.cli.failure import CommandError
 from web.config import SETTINGS_FILE, Config, load_config
 from web.schema import check_version
@@ -43,7 +44,8 @@ def database_errors(url: str) -> Iterator[None]:
     shown = sa.make_url(url).render_as_string(hide_password=True)
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        raise CommandError("busy", f"the database {shown} cannot be used: {error.orig}") from error
-    except sqlite3.Error as error:  # raised while a connection is prepared, before SQLAlchemy wraps it
-        raise CommandError("busy", f"the database {shown} cannot be used: {error}") from error
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:  # SQLite's own where a connection is prepared
+        fault = database_fault(error)
+        if fault is None:
+            raise CommandError("busy", f"the database {shown} cannot be used: {error}") from error
+        raise CommandError(fault.code, f"the database {shown} cannot be used: {fault_words(error, fault)}") from error

@@ -14,6 +14,7 @@ from directory.errors import DirectoryError, Fault, InvalidInputError
 from federation.errors import FederationError
 from sync.errors import SyncError
 from web.errors import WebError
+from web.exhaustion import exhaustion_code
 
 
 class CommandError(Exception):
@@ -26,7 +27,7 @@ class CommandError(Exception):
         self.faults = tuple(faults)
 
 
-REPORTED = (CommandError, DirectoryError, FederationError, SyncError, WebError, OSError)
+REPORTED = (CommandError, DirectoryError, FederationError, SyncError, WebError, OSError, MemoryError)
 """What a command may raise for the operator to read; anything else is a mistake of the program."""
 
 
@@ -42,6 +43,8 @@ def describe_failure(error: Exception) -> tuple[str, str, tuple[Fault, ...]]:
     """The problem code, the detail on one line, and the faults that are listed below it."""
     if isinstance(error, InvalidInputError) and len(error.faults) > 1:
         return error.code, f"{len(error.faults)} faults, nothing was done:", error.faults
+    if isinstance(error, MemoryError):
+        return "busy", "this process has no memory left: give it more, or less to do", ()
     if isinstance(error, OSError):
         return _os_code(error), _os_detail(error), ()
     if isinstance(error, CommandError | DirectoryError | FederationError | SyncError | WebError):
@@ -51,7 +54,7 @@ def describe_failure(error: Exception) -> tuple[str, str, tuple[Fault, ...]]:
 
 
 def _os_code(error: OSError) -> str:
-    return {errno.ENOENT: "not_found", errno.ENOSPC: "storage_full"}.get(error.errno or 0, "bad_request")
+    return exhaustion_code(error) or ("not_found" if error.errno == errno.ENOENT else "bad_request")
 
 
 def _os_detail(error: OSError) -> str:

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from directory.database import make_engine
+from directory.database import answer_soon, make_engine
+from directory.errors import OutcomeUnknownError
 from sync.errors import StorageError
 from sync.storing import ATTEMPTS, RACES, storage_code, store
 
@@ -34,13 +35,16 @@ CODES = [
     (sqlite_error(sqlite3.SQLITE_LOCKED), False, "busy"),
     (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), False, "busy"),
     (sqlite_error(sqlite3.SQLITE_FULL), False, "storage_full"),
-    (sqlite_error(sqlite3.SQLITE_CORRUPT), False, None),
+    (sqlite_error(sqlite3.SQLITE_CORRUPT), False, "busy"),
+    (sqlite_error(sqlite3.SQLITE_READONLY), False, "busy"),
+    (sqlite_error(sqlite3.SQLITE_IOERR_FSYNC), False, "busy"),
     (psycopg.errors.DeadlockDetected(), False, "busy"),
     (psycopg.errors.SerializationFailure(), False, "busy"),
     (psycopg.errors.DiskFull(), False, "storage_full"),
-    (psycopg.errors.UniqueViolation(), False, None),
+    (psycopg.errors.LockNotAvailable(), False, "busy"),
+    (psycopg.errors.UniqueViolation(), False, "busy"),
     (psycopg.OperationalError("the connection was lost"), True, "busy"),
-    (psycopg.OperationalError("something else"), False, None),
+    (psycopg.OperationalError("something else"), False, "busy"),
 ]
 
 
@@ -95,7 +99,11 @@ def test_full_disk_is_not_tried_again(engine: sa.Engine, error: Exception) -> No
 
 @pytest.mark.parametrize(
     "error",
-    [database_error(sqlite_error(sqlite3.SQLITE_CORRUPT)), OSError(errno.EIO, "input/output error"), KeyError()],
+    [
+        sa.exc.ProgrammingError("SELEC 1", None, psycopg.errors.SyntaxError("at SELEC")),
+        OSError(errno.EIO, "the disk gave an input/output error"),
+        KeyError(),
+    ],
 )
 def test_other_errors_are_not_swallowed(engine: sa.Engine, error: Exception) -> None:
     work = Work(error)
@@ -116,6 +124,44 @@ def test_a_lost_race_for_a_new_row_is_run_again(engine: sa.Engine) -> None:
 
 def test_what_keeps_being_lost_is_a_mistake_and_shows(engine: sa.Engine) -> None:
     work = Work(*(lost_race() for _ in range(RACES + 1)))
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(StorageError, match="refused the change"):
         store(engine, work, lambda seconds: None)
     assert work.calls == RACES + 1
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (sqlite3.SQLITE_CORRUPT, "the database file is damaged"),
+        (sqlite3.SQLITE_IOERR_WRITE, "the disk gave an input/output error"),
+        (sqlite3.SQLITE_READONLY, "can only be read"),
+        (sqlite3.SQLITE_CANTOPEN, "cannot be opened"),
+    ],
+)
+def test_what_waiting_does_not_heal_is_said_at_once(engine: sa.Engine, number: int, words: str) -> None:
+    work = Work(database_error(sqlite_error(number)))
+    with pytest.raises(StorageError, match=words) as refusal:
+        store(engine, work, lambda seconds: None)
+    assert (refusal.value.code, work.calls) == ("busy", 1)
+
+
+@pytest.mark.parametrize(("lost", "calls"), [(False, 1), (True, 2)])
+def test_who_waits_for_an_answer_gets_it_soon(engine: sa.Engine, lost: bool, calls: int) -> None:
+    answer_soon(engine)
+    work = Work(*[database_error(sqlite_error(sqlite3.SQLITE_BUSY), lost=lost)] * 100)
+    with pytest.raises(StorageError):
+        store(engine, work, lambda seconds: None)
+    assert work.calls == calls
+
+
+@pytest.mark.parametrize(("passing", "calls"), [(True, 2), (False, 1)])
+def test_work_whose_outcome_is_unknown_runs_again_where_that_may_help(
+    engine: sa.Engine, passing: bool, calls: int
+) -> None:
+    work = Work(OutcomeUnknownError("the disk failed", passing=passing))
+    if passing:
+        assert store(engine, work, lambda seconds: None) == "done"
+    else:
+        with pytest.raises(StorageError, match="not known"):
+            store(engine, work, lambda seconds: None)
+    assert work.calls == calls
