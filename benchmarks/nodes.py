@@ -18,8 +18,9 @@ from directory.store import ensure_counters
 from federation.identity import Identity
 from federation.keys import key_from_seed, key_set
 from federation.log import create_log
+from federation.own_configuration import renew_configuration
 from federation.participants import bind_participant, store_configuration
-from federation.publishing import PendingChange, publish, renew_checkpoint, renew_configuration
+from federation.publishing import PendingChange, publish, renew_checkpoint
 from federation.statements import make_configuration
 from tests.postgres import PostgresMissingError, PostgresServer, running_postgres
 from web.schema import metadata

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from benchmarks.measure import Report, Row
 from benchmarks.nodes import admit, found_node, make_identity, publish_units, sqlite_engine, trust
 from benchmarks.serving import new_node, served
-from federation.identity import Identity, load_identity
+from federation.identity import Identity
+from federation.key_directory import KeyDirectory
 from sync.client import HttpTransport
 from sync.node import Node, NodeSettings
 from sync.pull import PullResult, pull_participant
@@ -48,7 +49,7 @@ def run(report: Report) -> None:
         data = Path(name) / "origin"
         base = new_node(data, "ME")
         config = load_config(data)
-        identity = load_identity(config.keys_dir, config.participant, config.url)
+        identity = KeyDirectory(config.keys_dir, config.participant, config.url).load()
         with sqlite_engine(data / "veza.db") as origin, sqlite_engine(Path(name) / "follower.db") as engine:
             publish_units(origin, identity, range(RECORDS), now=now())
             admit(origin, FOLLOWER, now())

@@ -1,7 +1,7 @@
 """Who this node is: its participant code, its entity identifier and the keys that it signs with.
 
 In the key directory (mode 0700) lie ``federation.pem``, which may be kept offline, and one ``operating-<kid>.pem`` per
-operating key; the newest file signs, older ones may stay while a rotation overlaps.
+operating key. Which of them sign is read by ``federation.key_directory``.
 """
 
 import stat
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from federation.errors import KeyFileError
-from federation.keys import SigningKey, generate_key, load_key, save_key
+from federation.keys import KeySet, SigningKey, generate_key, load_key, save_key
 
 FEDERATION_FILE = "federation.pem"
 ANCHOR_FILE = "anchor.pem"
@@ -26,6 +26,10 @@ class Identity:
     """The key that signs now."""
     former_keys: tuple[SigningKey, ...] = field(default=())
     """Operating keys that are still listed beside it, so that what they signed still verifies."""
+    other_federation_keys: tuple[SigningKey, ...] = field(default=())
+    """Federation keys that are listed and lie here too: the next one before it signs, the former one after."""
+    listed_operating: KeySet = field(default_factory=dict)
+    """What its next configuration lists as operating keys, other hosts' among them; empty: its own."""
 
     @property
     def operating_keys(self) -> tuple[SigningKey, ...]:
@@ -49,27 +53,15 @@ class AnchorIdentity:
 def create_identity(directory: Path, participant: str, entity_id: str, passphrase: bytes | None = None) -> Identity:
     """Make new keys in ``directory``; KeyFileError where it already holds some."""
     _make_directory(directory)
-    federation_key = generate_key()
+    federation_key, operating_key = generate_key(), generate_key()
     save_key(directory / FEDERATION_FILE, federation_key, passphrase)
-    return Identity(participant, entity_id, federation_key, add_operating_key(directory, passphrase))
+    save_key(directory / operating_file(operating_key.kid), operating_key, passphrase)
+    return Identity(participant, entity_id, federation_key, operating_key)
 
 
-def add_operating_key(directory: Path, passphrase: bytes | None = None) -> SigningKey:
-    """Make one more operating key, which signs from the next start on."""
-    key = generate_key()
-    save_key(directory / f"operating-{key.kid}.pem", key, passphrase)
-    return key
-
-
-def load_identity(directory: Path, participant: str, entity_id: str, passphrase: bytes | None = None) -> Identity:
-    """Read the keys in ``directory``; KeyFileError where no operating key is there or a file is open to others."""
-    paths = sorted(directory.glob("operating-*.pem"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    if not paths:
-        raise KeyFileError(f"{directory}: expected an operating key (operating-….pem), found none")
-    newest, *former = [load_key(path, passphrase) for path in reversed(paths)]
-    federation_path = directory / FEDERATION_FILE
-    federation_key = load_key(federation_path, passphrase) if federation_path.exists() else None
-    return Identity(participant, entity_id, federation_key, newest, tuple(former))
+def operating_file(kid: str) -> str:
+    """The name of the file of an operating key."""
+    return f"operating-{kid}.pem"
 
 
 def create_anchor_identity(directory: Path, entity_id: str, passphrase: bytes | None = None) -> AnchorIdentity:

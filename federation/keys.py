@@ -225,6 +225,16 @@ def save_key(path: Path, key: SigningKey, passphrase: bytes | None = None) -> No
         file.write(pem)
         file.flush()
         os.fsync(file.fileno())
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make durable which files the directory holds: a key that is listed must not be gone after a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def load_key(path: Path, passphrase: bytes | None = None) -> SigningKey:

@@ -18,15 +18,13 @@ from directory.record_schemas import validate_record
 from directory.store import Record, keep_rota_version, load_record, load_records
 from federation.checkpoint import LIFETIME, Checkpoint, make_checkpoint, read_checkpoint
 from federation.entries import RECORD, Entry, make_delete, make_put
-from federation.errors import NotHeldError, TokenError
+from federation.errors import NotHeldError
 from federation.head import Head
 from federation.identity import Identity
-from federation.keys import KeySet
 from federation.log import append_entries, load_head, touch_head
 from federation.merkle import leaf_hash
-from federation.own_node import check_may_sign, check_own_log_compared, signing_instant
-from federation.participants import load_configuration, store_configuration
-from federation.statements import CONFIGURATION_LIFETIME, NodeConfiguration, make_configuration
+from federation.own_configuration import listed_identity
+from federation.own_node import check_may_sign, signing_instant
 
 ABSENT = -1
 """As ``expected_seq``: the record must not exist."""
@@ -61,7 +59,7 @@ def publish(
     of a record that is not there, FederationError ``busy`` while the own log is held back or disputed, ClockError
     where the clock cannot be right.
     """
-    head = _load_own_head(session, identity)
+    identity, head = _open_own_log(session, identity)
     validated = _validate(identity.participant, changes)
     entries = _entries(session, identity.participant, head, validated, now)
     if not entries and head.checkpoint is not None:
@@ -81,61 +79,20 @@ def renew_checkpoint(
     Raises FederationError ``busy`` while the own log is held back or disputed, ClockError where the clock cannot be
     right.
     """
-    head = _load_own_head(session, identity)
+    identity, head = _open_own_log(session, identity)
     instant = signing_instant(session, now, head.issued_at)
     checkpoint = make_checkpoint(identity, head.size, head.root, instant, head.issued_at, lifetime)
     touch_head(session, identity.participant, checkpoint, now)
     return checkpoint
 
 
-def renew_configuration(
-    session: Session,
-    identity: Identity,
-    *,
-    name: str,
-    now: dt.datetime,
-    contacts: Sequence[str] = (),
-    authority_hints: Sequence[str] = (),
-    readers: Sequence[str] = (),
-    other_federation_keys: KeySet | None = None,
-    lifetime: dt.timedelta = CONFIGURATION_LIFETIME,
-) -> NodeConfiguration:
-    """Sign and store this node's configuration; its ``iat`` is at least 1 s above the last one's.
-
-    To rotate the federation key, first renew with the old one and the new one among ``other_federation_keys``, then
-    renew with the new one: so every follower finds each configuration signed by a key of the one before. KeyFileError
-    where the key is offline, FederationError ``busy`` while peers may hold a newer one, ClockError where the clock
-    cannot be right.
-    """
-    check_own_log_compared(session)
-    held = load_configuration(session, identity.participant)
-    configuration = make_configuration(
-        identity,
-        now=signing_instant(session, now, None if held is None else held.issued_at),
-        name=name,
-        contacts=contacts,
-        authority_hints=authority_hints,
-        readers=readers,
-        other_federation_keys=other_federation_keys,
-        lifetime=lifetime,
-        not_before=None if held is None else held.issued_at,
-    )
-    store_configuration(session, configuration)
-    return configuration
-
-
-def _load_own_head(session: Session, identity: Identity) -> Head:
+def _open_own_log(session: Session, identity: Identity) -> tuple[Identity, Head]:
+    """The identity that may sign now, and the head, which no other writer can move until the transaction ends."""
     head = load_head(session, identity.participant, for_update=True)
     if head is None or not head.own:
         raise NotHeldError(f"this node holds no own log of {identity.participant}: run veza init first")
     check_may_sign(session)
-    configuration = load_configuration(session, identity.participant)
-    if configuration is not None and identity.operating_key.kid not in configuration.operating_keys:
-        raise TokenError(
-            "unknown_key",
-            f"the own configuration does not list the operating key {identity.operating_key.kid}: renew it first",
-        )
-    return head
+    return listed_identity(session, identity), head
 
 
 def _validate(participant: str, changes: Sequence[PendingChange]) -> list[PendingChange]:

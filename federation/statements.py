@@ -124,7 +124,7 @@ def _node(identity: Identity, readers: Sequence[str]) -> dict[str, Any]:
     node: dict[str, Any] = {
         "protocol": PROTOCOL,
         "participant": identity.participant,
-        "jwks": jwks_of(key_set(*identity.operating_keys)),
+        "jwks": jwks_of(identity.listed_operating or key_set(*identity.operating_keys)),
         "log": identity.log_url,
         "messages": f"{base}/messages",
         "checkpoints": f"{base}/checkpoints",

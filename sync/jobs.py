@@ -16,12 +16,15 @@ from sqlalchemy.orm import Session
 from directory.database import reading
 from directory.store import purge_rota_versions
 from federation.log import erase_superseded, load_head
-from federation.participants import load_configuration
-from federation.publishing import renew_checkpoint, renew_configuration
+from federation.own_node import load_own_node
+from federation.publishing import renew_checkpoint
 from federation.refusals import KEPT_FOR, purge_refusals
-from federation.trusted_anchor import load_anchor
+from sync.instance import KEPT_FOR as INSTANCES_KEPT_FOR
+from sync.instance import purge_instances
+from sync.key_changes import continue_federation_rotation
 from sync.lease import Fence, check_epoch
 from sync.node import Node
+from sync.own_configuration import renew_own_configuration
 from sync.pull import pull_all, pull_newcomers, pull_participants
 from sync.status import load_due_retries
 from sync.storing import put_row, store
@@ -32,7 +35,6 @@ _LOG = logging.getLogger(__name__)
 
 CHECKPOINT_AGE = dt.timedelta(minutes=55)
 """A checkpoint is renewed before it is an hour old."""
-CONFIGURATION_AGE = dt.timedelta(hours=23, minutes=55)
 _SPREAD_SECONDS = 3600
 _HOUSEKEEPING_AT = dt.time(4, 0)
 
@@ -58,6 +60,7 @@ def make_timetable(node: Node) -> tuple[Job, ...]:
         Job(INTRODUCTIONS, meet_newcomers, every=dt.timedelta(hours=1)),
         Job("retries", retry_failing, every=dt.timedelta(seconds=30)),
         Job("configuration", renew_own_configuration, every=minute),
+        Job("key-rotation", continue_federation_rotation, every=5 * minute),
         Job("checkpoint", renew_own_checkpoint, every=minute),
         Job("erasure", erase, every=minute),
     )
@@ -130,40 +133,15 @@ def retry_failing(node: Node, now: dt.datetime, fence: Fence | None) -> None:
 def renew_own_checkpoint(node: Node, now: dt.datetime, fence: Fence | None) -> None:
     """Sign the own log anew before its checkpoint is an hour old, so that silence shows."""
     with reading(node.engine) as session:
-        head = load_head(session, node.participant)
+        head, own = load_head(session, node.participant), load_own_node(session)
     if head is None or (head.issued_at is not None and now - head.issued_at < CHECKPOINT_AGE):
         return
+    if own.held_back or own.clock_refused or head.disputed:
+        return  # said elsewhere, and signed as soon as that is over
 
     def renew(session: Session) -> None:
         check_epoch(session, fence)
         renew_checkpoint(session, node.identity, now)
-
-    store(node.engine, renew)
-
-
-def renew_own_configuration(node: Node, now: dt.datetime, fence: Fence | None) -> None:
-    """Sign the own configuration anew each day; a federation key that is kept offline signs when its keeper wants."""
-    key = node.identity.federation_key
-    with reading(node.engine) as session:
-        held = load_configuration(session, node.participant)
-        anchor = load_anchor(session)
-    if key is None or held is None or now - held.issued_at < CONFIGURATION_AGE:
-        return
-    hints = held.authority_hints if anchor is None else (anchor.entity_id,)
-    others = {kid: public for kid, public in held.federation_keys.items() if kid != key.kid}
-
-    def renew(session: Session) -> None:
-        check_epoch(session, fence)
-        renew_configuration(
-            session,
-            node.identity,
-            name=node.settings.name or held.name,
-            contacts=node.settings.contacts or held.contacts,
-            authority_hints=hints,
-            readers=node.settings.readers,
-            other_federation_keys=others or None,
-            now=now,
-        )
 
     store(node.engine, renew)
 
@@ -185,6 +163,7 @@ def keep_house(node: Node, now: dt.datetime, fence: Fence | None) -> None:
         check_epoch(session, fence)
         purge_rota_versions(session, now - node.settings.rota_history)
         purge_refusals(session, now - KEPT_FOR)
+        purge_instances(session, now - INSTANCES_KEPT_FOR)
 
     store(node.engine, purge)
     if node.engine.dialect.name == "postgresql":

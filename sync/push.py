@@ -8,23 +8,26 @@ configuration goes before the checkpoint, which its keys may be needed for.
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from directory.database import reading
 from federation.log import load_head
 from federation.participants import TrustedNode, load_configuration, load_participants
 from sync.errors import StoppedError, SyncError
 from sync.node import Node
-from sync.storing import put_row
+from sync.storing import put_row, store
 from sync.tables import PushedRow
 from sync.transport import ENTITY_STATEMENT, JWT, check_status
 
 FIRST_PAUSE = dt.timedelta(seconds=1)
 LONGEST_PAUSE = dt.timedelta(minutes=10)
 _ANSWER_BYTES = 64 * 1024
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,12 @@ class Pushed:
     def lacks(self, statement: Statement) -> bool:
         """Whether the peer has still to take this statement."""
         return self.failures > 0 or self.digest != statement.digest
+
+    def waits(self, statement: Statement, now: dt.datetime) -> bool:
+        """Whether a pause after a failure lasts on. A new configuration does not wait for it: it may remove a key."""
+        if self.retry_at is None or self.retry_at <= now:
+            return False
+        return statement.kind != "configuration" or self.digest == statement.digest
 
 
 _NOTHING = Pushed(b"", 0, None)
@@ -113,12 +122,38 @@ def plan_pushes(
     waiting: list[dt.datetime] = []
     for peer, statement in product(peers, statements):
         last = pushed.get((peer.participant, statement.kind), _NOTHING)
-        if last.retry_at is not None and last.retry_at > now:
+        if last.retry_at is not None and last.waits(statement, now):
             waiting.append(last.retry_at)
         elif last.lacks(statement):
             earlier = due.get(peer.participant, Push(peer, ()))
             due[peer.participant] = Push(peer, (*earlier.statements, statement))
     return list(due.values()), min(waiting, default=None)
+
+
+def push_now(node: Node, now: dt.datetime) -> None:
+    """Push what is new to every peer that lacks it, side by side, and remember who took it; the worker goes on.
+
+    Raises StorageError where the outcome could not be written.
+    """
+    with reading(node.engine) as session:
+        statements = load_statements(session, node.participant)
+        due, _ = plan_pushes(load_peers(session, now), statements, load_pushed(session), now)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="push") as pool:
+        sent = list(pool.map(lambda push: send_push(node, push), due))
+    outcomes = [outcome for each in sent for outcome in each]
+    store(node.engine, lambda session: record_outcomes(session, outcomes, now))
+
+
+def load_behind(session: Session, participant: str, now: dt.datetime) -> list[str]:
+    """The peers that have not taken this node's newest configuration yet, by code."""
+    pushed = load_pushed(session)
+    newest = [each for each in load_statements(session, participant) if each.kind == "configuration"]
+    return [
+        peer.participant
+        for peer in load_peers(session, now)
+        for statement in newest
+        if pushed.get((peer.participant, statement.kind), _NOTHING).lacks(statement)
+    ]
 
 
 def send_push(node: Node, push: Push) -> list[Outcome]:

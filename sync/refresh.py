@@ -14,9 +14,14 @@ from sqlalchemy.orm import Session
 
 from directory.database import reading
 from federation.addresses import check_entity_id
-from federation.errors import FederationError
+from federation.errors import FederationError, TrustError
 from federation.participants import TrustedNode, bind_participant, end_trust, load_participants
-from federation.statements import SubordinateStatement, verify_anchor_configuration, verify_subordinate_statement
+from federation.statements import (
+    AnchorConfiguration,
+    SubordinateStatement,
+    verify_anchor_configuration,
+    verify_subordinate_statement,
+)
 from federation.trust import parse_node_list
 from federation.trusted_anchor import TrustedAnchor, load_anchor
 from sync.errors import PeerError, SyncError
@@ -78,6 +83,36 @@ def refresh_trust(run: Run) -> Refreshed:
     return Refreshed(node_faults=_apply(run, anchor, vouched, [*unlisted, *answers]))
 
 
+def ask_about_own_node(run: Run, anchor: TrustedAnchor) -> SubordinateStatement | None:
+    """The anchor's own statement about this node, None where it vouches for no such node.
+
+    Raises PeerError or FederationError where it gives no answer that can be used.
+    """
+    answer = _ask(run, anchor, _read_configuration(run, anchor).fetch_url, run.node.identity.entity_id)
+    if answer.fault is not None:
+        raise answer.fault
+    return answer.statement
+
+
+def introduce(run: Run, entity_id: str) -> bool:
+    """Ask the anchor about one node that is not known yet, and bind it if the anchor vouches for it; whether it does.
+
+    Only the anchor is dialled. Raises PeerError or FederationError where it gives no answer that can be used,
+    TrustError where the node cannot be bound as the anchor says.
+    """
+    with reading(run.node.engine) as session:
+        anchor = load_anchor(session)
+    if anchor is None:
+        return False
+    listed, fetch_url = _read_list(run, anchor)
+    answer = _ask(run, anchor, fetch_url, entity_id) if entity_id in listed else _Answer(entity_id, ended=True)
+    if answer.fault is not None:
+        raise answer.fault
+    for fault in _apply(run, anchor, {}, [answer]):
+        raise TrustError(fault.code, fault.detail)
+    return answer.statement is not None
+
+
 def _ask_all(run: Run, anchor: TrustedAnchor, fetch_url: str, entity_ids: set[str]) -> list[_Answer]:
     """What the anchor says about each of these nodes, asked side by side."""
     with ThreadPoolExecutor(max_workers=run.node.limits.pulls_at_once, thread_name_prefix="anchor") as pool:
@@ -86,15 +121,18 @@ def _ask_all(run: Run, anchor: TrustedAnchor, fetch_url: str, entity_ids: set[st
 
 def _read_list(run: Run, anchor: TrustedAnchor) -> tuple[list[str], str]:
     """The entity identifiers that the anchor lists, and where its statements are."""
-    token = _get(run, anchor, anchor.entity_id + WELL_KNOWN, ENTITY_STATEMENT).body
-    configuration = verify_anchor_configuration(
-        token,
+    configuration = _read_configuration(run, anchor)
+    return parse_node_list(_get(run, anchor, configuration.list_url, JSON).body), configuration.fetch_url
+
+
+def _read_configuration(run: Run, anchor: TrustedAnchor) -> AnchorConfiguration:
+    return verify_anchor_configuration(
+        _get(run, anchor, anchor.entity_id + WELL_KNOWN, ENTITY_STATEMENT).body,
         keys=anchor.keys,
         now=run.now,
         anchor_id=anchor.entity_id,
         insecure_urls=run.node.settings.insecure_urls,
     )
-    return parse_node_list(_get(run, anchor, configuration.list_url, JSON).body), configuration.fetch_url
 
 
 def _get(run: Run, anchor: TrustedAnchor, url: str, accept: str) -> Response:

@@ -2,8 +2,10 @@
 
 import sqlalchemy as sa
 
-from directory.database import make_engine
-from federation.identity import ANCHOR_FILE, AnchorIdentity, load_anchor_identity, load_identity
+from directory.database import make_engine, reading
+from federation.identity import ANCHOR_FILE, AnchorIdentity, load_anchor_identity
+from federation.key_directory import KeyDirectory
+from federation.listed_keys import ListedKeys, load_listed
 from sync.client import HttpTransport
 from sync.node import Node, NodeSettings
 from web.config import Config
@@ -14,10 +16,12 @@ def open_node(config: Config, engine: sa.Engine | None = None) -> Node:
 
     Raises KeyFileError where keys are missing, unreadable or open to others, OSError where the passphrase is.
     """
-    identity = load_identity(config.keys_dir, config.participant, config.url, config.passphrase)
+    database = engine or make_engine(config.database)
+    keys = open_keys(config, database)
+    keys.check_readable()
     return Node(
-        engine=engine or make_engine(config.database),
-        load_identity=lambda: identity,
+        engine=database,
+        load_identity=keys.load,
         transport=HttpTransport(insecure_urls=config.insecure_urls),
         settings=NodeSettings(
             name=config.name,
@@ -29,6 +33,16 @@ def open_node(config: Config, engine: sa.Engine | None = None) -> Node:
         ),
         anchor_identity=read_anchor(config),
     )
+
+
+def open_keys(config: Config, engine: sa.Engine) -> KeyDirectory:
+    """The node's key directory, with what the configuration stored in ``engine`` lists."""
+
+    def load(known: ListedKeys | None) -> ListedKeys | None:
+        with reading(engine) as session:
+            return load_listed(session, config.participant, known)
+
+    return KeyDirectory(config.keys_dir, config.participant, config.url, config.passphrase, load)
 
 
 def read_anchor(config: Config) -> AnchorIdentity | None:

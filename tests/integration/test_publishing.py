@@ -14,14 +14,9 @@ from federation.errors import ClockError, FederationError, KeyFileError, NotHeld
 from federation.identity import Identity
 from federation.keys import key_set
 from federation.log import create_log, load_head, mark_disputed, read_entries
+from federation.own_configuration import KeyChanges, renew_configuration
 from federation.participants import configurations_chain, load_configuration
-from federation.publishing import (
-    ABSENT,
-    PendingChange,
-    publish,
-    renew_checkpoint,
-    renew_configuration,
-)
+from federation.publishing import ABSENT, PendingChange, publish, renew_checkpoint
 from federation.trust import follow_chain
 from federation.verification import verify_logs
 from tests.unit.federation.samples import DAY, HOUR, NOW, SECOND, identity, key, unit
@@ -242,7 +237,8 @@ def test_a_node_signs_only_with_keys_that_its_configuration_lists(node: sa.Engin
     assert refused(node, put(), by=replace(ME, operating_key=key("unlisted"))).code == "unknown_key"
     rotated = replace(ME, operating_key=key("me operating 2"), former_keys=(ME.operating_key,))
     with writing(node) as session:
-        renew_configuration(session, rotated, name="Montenegro", now=NOW)
+        added = KeyChanges(new_operating=rotated.operating_key)
+        renew_configuration(session, rotated, name="Montenegro", now=NOW, changes=added)
     save(node, put(), by=rotated)
     save(node, put(name="b"), by=ME)
 
@@ -285,9 +281,8 @@ def test_a_federation_key_rotates_so_that_followers_can_follow(node: sa.Engine) 
     second = replace(ME, federation_key=key("me federation 2"))
     assert second.federation_key is not None
     with writing(node) as session:
-        renew_configuration(
-            session, ME, name="ME", now=NOW + HOUR, other_federation_keys=key_set(second.federation_key)
-        )
+        added = KeyChanges(new_federation=second.federation_key)
+        renew_configuration(session, ME, name="ME", now=NOW + HOUR, changes=added)
         current = renew_configuration(session, second, name="ME", now=NOW + HOUR)
         chain = configurations_chain(session, "ME")
     followed = follow_chain(

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from directory.database import reading, writing
-from federation.publishing import PendingChange, publish, renew_configuration
+from federation.own_configuration import renew_configuration
+from federation.publishing import PendingChange, publish
 from sync.errors import LeaseLostError
 from sync.express import Express
 from sync.lease import LIFETIME, acquire

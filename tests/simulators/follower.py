@@ -14,8 +14,9 @@ from federation.identity import Identity
 from federation.keys import key_set
 from federation.log import create_log, load_head
 from federation.merkle import EMPTY_ROOT
+from federation.own_configuration import renew_configuration
 from federation.participants import bind_participant, load_participant
-from federation.publishing import renew_checkpoint, renew_configuration
+from federation.publishing import renew_checkpoint
 from federation.trusted_anchor import trust_anchor
 from federation.verification import verify_logs
 from sync.federation_report import report

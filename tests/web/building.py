@@ -22,8 +22,9 @@ from federation.identity import Identity, create_anchor_identity, create_identit
 from federation.keys import key_set
 from federation.log import append_entries, create_log
 from federation.merkle import leaf_hash
+from federation.own_configuration import renew_configuration
 from federation.participants import bind_participant, store_configuration
-from federation.publishing import PendingChange, publish, renew_configuration
+from federation.publishing import PendingChange, publish
 from federation.statements import make_configuration
 from web import accounts
 from web.app import create_app

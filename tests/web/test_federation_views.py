@@ -10,7 +10,8 @@ from directory.database import reading, writing
 from federation.anchor import enrol
 from federation.checkpoint import make_checkpoint, read_checkpoint
 from federation.entries import decode_page
-from federation.identity import Identity, create_identity, load_identity
+from federation.identity import Identity, create_identity
+from federation.key_directory import KeyDirectory
 from federation.keys import key_set
 from federation.log import load_head
 from federation.merkle import Frontier, leaf_hash
@@ -25,7 +26,7 @@ LOG = "/federation/v1/logs"
 
 def neighbour(node: ServedNode, code: str = "RS") -> Identity:
     port = {"RS": 8110, "XK": 8120, "HR": 8130}[code]
-    return load_identity(node.data / "neighbours" / code, code, f"http://127.0.0.1:{port}")
+    return KeyDirectory(node.data / "neighbours" / code, code, f"http://127.0.0.1:{port}").load()
 
 
 def refused(node: ServedNode) -> list[tuple[str, str, int]]:

@@ -12,7 +12,7 @@ from federation.anchor import enrol, list_enrolled, unenrol
 from federation.encoding import dump_json
 from federation.identity import ANCHOR_FILE, create_anchor_identity, load_anchor_identity
 from federation.keys import KeySet, fingerprint, jwks_of, key_set, parse_jwks
-from federation.publishing import renew_configuration
+from federation.own_configuration import renew_configuration
 from federation.statements import NodeConfiguration, verify_anchor_configuration, verify_configuration
 from federation.trusted_anchor import trust_anchor as store_anchor
 from sync.node import Node

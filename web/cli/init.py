@@ -17,8 +17,9 @@ from federation.errors import TrustError
 from federation.identity import Identity, create_identity
 from federation.keys import fingerprint, key_set
 from federation.log import create_log, load_heads
+from federation.own_configuration import renew_configuration
 from federation.participants import bind_participant
-from federation.publishing import renew_checkpoint, renew_configuration
+from federation.publishing import renew_checkpoint
 from web.cli.databases import database_errors
 from web.cli.failure import CommandError
 from web.cli.output import json_option, print_json

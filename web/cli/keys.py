@@ -1,22 +1,25 @@
-"""``veza keys``: which keys this node signs with."""
+"""``veza keys``: which keys this node signs with, changing them, and removing one that is lost or stolen."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from directory.database import reading, writing
-from federation.identity import Identity, add_operating_key, load_identity
+from directory.database import reading
+from federation.identity import Identity
 from federation.keys import fingerprint
-from federation.participants import load_configuration
-from federation.publishing import renew_configuration
+from federation.listed_keys import ListedKeys, Since, load_listed, newest_first
+from federation.trusted_anchor import load_anchor
+from federation.words import fingerprint_words, format_fingerprint
+from sync.key_changes import Revocation, revoke_key, rotate_federation_key, rotate_operating_key
 from sync.node import Node
-from web.cli.failure import CommandError
+from sync.push import load_behind, push_now
 from web.cli.nodes import opened_node
 from web.cli.output import json_option, print_json, print_table
 from web.cli.parameters import now
-from web.config import Config
+from web.node import open_keys
+
+_COLUMNS = ("kid", "use", "signs", "here", "listed_since")
 
 
 @click.group()
@@ -28,17 +31,20 @@ def keys() -> None:
 @json_option
 @click.pass_obj
 def list_keys(data: Path, as_json: bool) -> None:
-    """The keys in the data directory, and whether the node's present configuration lists them."""
+    """The keys that the node's configuration lists, since when, and which peers lack the newest configuration."""
     with opened_node(data) as (config, node):
+        identity = node.identity
         with reading(node.engine) as session:
-            configuration = load_configuration(session, config.participant)
-        listed = set() if configuration is None else {*configuration.federation_keys, *configuration.operating_keys}
-        found = key_facts(node.identity, listed)
+            listed = load_listed(session, config.participant)
+            behind = load_behind(session, config.participant, now())
+    found = [] if listed is None else key_facts(identity, listed, behind)
     if as_json:
         print_json(found)
         return
-    rows = [(key["kid"], key["use"], key["signs"], key["listed"], key["fingerprint"]) for key in found]
-    print_table(("key", "use", "signs", "listed", "fingerprint"), rows)
+    print_table(_COLUMNS, [[key[column] for column in _COLUMNS] for key in found])
+    for key in found:
+        click.echo(f"\n{key['use']} key {key['kid']}\n{format_fingerprint(key['kid'])}")
+    _say_behind(behind)
 
 
 @keys.command("rotate")
@@ -46,46 +52,101 @@ def list_keys(data: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def rotate(data: Path, federation: bool, as_json: bool) -> None:
-    """Make a new operating key; the present one stays listed beside it, so that what it signed still verifies."""
-    if federation:
-        raise CommandError("bad_request", "this version rotates operating keys only; the federation key stays")
+    """Make a new key that signs from now on; the present one stays listed beside it for a week."""
     with opened_node(data) as (config, node):
-        kid = rotate_operating_key(config, node)
+        directory = open_keys(config, node.engine)
+        if federation:
+            rotation = rotate_federation_key(node, directory, now())
+            facts = {"federation_key": rotation.kid, "signs": rotation.waits_for is None, "waits": rotation.waits_for}
+            text = _federation_text(rotation.kid, rotation.waits_for)
+        else:
+            kid = rotate_operating_key(node, directory, now())
+            facts = {"operating_key": kid}
+            text = f"new operating key {kid}; it signs from now on, no restart is needed"
+        push_now(node, now())
     if as_json:
-        print_json({"operating_key": kid})
+        print_json(facts)
     else:
-        click.echo(f"new operating key {kid}; restart `veza serve` so that it signs with it")
+        click.echo(text)
 
 
-def rotate_operating_key(config: Config, node: Node) -> str:
-    """Add an operating key and sign a configuration that lists it; the new key's ``kid``. All or nothing."""
-    with ExitStack() as undo, writing(node.engine) as session:
-        held = load_configuration(session, config.participant)
-        assert held is not None  # every node is made with one
-        key = add_operating_key(config.keys_dir, config.passphrase)
-        undo.callback((config.keys_dir / f"operating-{key.kid}.pem").unlink)
-        identity = load_identity(config.keys_dir, config.participant, config.url, config.passphrase)
-        own = {node.identity.federation_key.kid} if node.identity.federation_key else set()
-        others = {kid: public for kid, public in held.federation_keys.items() if kid not in own}
-        renew_configuration(
-            session,
-            identity,
-            now=now(),
-            name=config.name,
-            contacts=config.contacts,
-            authority_hints=held.authority_hints,
-            readers=config.readers,
-            other_federation_keys=others or None,
-        )
-        undo.pop_all()
-    return key.kid
+@keys.command("revoke")
+@click.argument("kid")
+@json_option
+@click.pass_obj
+def revoke(data: Path, kid: str, as_json: bool) -> None:
+    """Remove the key KID, such as one that was stolen: nothing that it signs is accepted any more, by whoever heard."""
+    with opened_node(data) as (config, node):
+        revocation = revoke_key(node, open_keys(config, node.engine), kid, now())
+        push_now(node, now())
+        with reading(node.engine) as session:
+            behind = load_behind(session, config.participant, now())
+            anchor = load_anchor(session)
+    if as_json:
+        made = revocation.new_operating_key
+        print_json({"revoked": kid, "use": revocation.use, "operating_key": made, "not_taken_by": behind})
+        return
+    _tell_revoked(revocation)
+    if anchor is not None and revocation.use == "federation":
+        click.echo(f"{anchor.entity_id} may still vouch for it: {_enrol_again(node)}")
+    _say_behind(behind)
 
 
-def key_facts(identity: Identity, listed: set[str]) -> list[dict[str, Any]]:
-    """Each key with its use, whether it signs now, and whether others accept it (``listed``)."""
-    held = [] if identity.federation_key is None else [("federation", identity.federation_key, True)]
-    operating = [("operating", key, key is identity.operating_key) for key in identity.operating_keys]
+def key_facts(identity: Identity, listed: ListedKeys, behind: list[str]) -> list[dict[str, Any]]:
+    """Each listed key with its use, whether it signs now, whether its file is here, and who has not heard of it."""
+    federation = [identity.federation_key, *identity.other_federation_keys]
+    here = {key.kid for key in [*federation, *identity.operating_keys] if key is not None}
     return [
-        {"kid": key.kid, "use": use, "signs": signs, "listed": key.kid in listed, "fingerprint": fingerprint(key.kid)}
-        for use, key, signs in [*held, *operating]
+        {
+            "kid": kid,
+            "use": use,
+            "signs": kid == signer and kid in here,
+            "listed": True,
+            "here": kid in here,
+            "listed_since": f"{since[kid]:%Y-%m-%dT%H:%M:%SZ}",
+            "fingerprint": fingerprint(kid),
+            "words": " ".join(fingerprint_words(kid)),
+            "not_taken_by": behind,
+        }
+        for use, since, signer in _uses(identity, listed)
+        for kid in newest_first(since)
     ]
+
+
+def _uses(identity: Identity, listed: ListedKeys) -> list[tuple[str, Since, str]]:
+    """The two uses, each with its keys and the one that signs."""
+    return [
+        ("federation", listed.federation, listed.signer),
+        ("operating", listed.operating, identity.operating_key.kid),
+    ]
+
+
+def _federation_text(kid: str, waits_for: str | None) -> str:
+    lines = [f"new federation key {kid}"]
+    if waits_for is None:
+        lines += ["it signs from now on; peers follow by themselves. Its fingerprint is"]
+    else:
+        lines += [
+            "it is listed and does not sign yet:",
+            waits_for,
+            "the worker asks again by itself; its fingerprint is",
+        ]
+    return "\n".join([*lines, format_fingerprint(kid)])
+
+
+def _tell_revoked(revocation: Revocation) -> None:
+    click.echo(f"revoked the {revocation.use} key {revocation.kid}; its file is gone from this host")
+    if revocation.new_operating_key is not None:
+        click.echo(f"new operating key {revocation.new_operating_key}; it signs from now on, no restart is needed")
+
+
+def _enrol_again(node: Node) -> str:
+    identity = node.identity
+    return (
+        f"ask its operator to run `veza anchor enrol {identity.entity_id} --participant {identity.participant}` again"
+    )
+
+
+def _say_behind(behind: list[str]) -> None:
+    if behind:
+        click.echo(f"\nnot taken yet by {', '.join(behind)}: pushed again, with pauses, until they take it")

@@ -1,16 +1,10 @@
-import os
 from pathlib import Path
 
 import pytest
 
 from federation.errors import KeyFileError
-from federation.identity import (
-    add_operating_key,
-    create_anchor_identity,
-    create_identity,
-    load_anchor_identity,
-    load_identity,
-)
+from federation.identity import create_anchor_identity, create_identity, load_anchor_identity
+from federation.key_directory import KeyDirectory
 
 ME = ("ME", "https://spoc.example.me")
 
@@ -18,7 +12,7 @@ ME = ("ME", "https://spoc.example.me")
 @pytest.mark.parametrize("passphrase", [None, b"a long passphrase"])
 def test_an_identity_round_trips(tmp_path: Path, passphrase: bytes | None) -> None:
     made = create_identity(tmp_path / "keys", *ME, passphrase)
-    loaded = load_identity(tmp_path / "keys", *ME, passphrase)
+    loaded = KeyDirectory(tmp_path / "keys", *ME, passphrase).load()
     assert (loaded.participant, loaded.entity_id) == ME
     assert loaded.operating_key.kid == made.operating_key.kid
     assert made.federation_key is not None
@@ -29,25 +23,11 @@ def test_an_identity_round_trips(tmp_path: Path, passphrase: bytes | None) -> No
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "keys").iterdir()} == {0o600}
 
 
-def test_the_newest_operating_key_signs_and_the_others_stay(tmp_path: Path) -> None:
-    first = create_identity(tmp_path, *ME).operating_key
-    second = add_operating_key(tmp_path)
-    os.utime(tmp_path / f"operating-{first.kid}.pem", (1, 1))
-    loaded = load_identity(tmp_path, *ME)
-    assert [key.kid for key in loaded.operating_keys] == [second.kid, first.kid]
-
-
-def test_a_federation_key_may_be_kept_offline(tmp_path: Path) -> None:
-    create_identity(tmp_path, *ME)
-    (tmp_path / "federation.pem").unlink()
-    assert load_identity(tmp_path, *ME).federation_key is None
-
-
 def test_keys_are_never_made_twice(tmp_path: Path) -> None:
     made = create_identity(tmp_path, *ME)
     with pytest.raises(KeyFileError, match="cannot write"):
         create_identity(tmp_path, *ME)
-    assert [key.kid for key in load_identity(tmp_path, *ME).operating_keys] == [made.operating_key.kid]
+    assert [key.kid for key in KeyDirectory(tmp_path, *ME).load().operating_keys] == [made.operating_key.kid]
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o705, 0o777])
@@ -64,11 +44,6 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(KeyFileError, match="cannot make the key directory"):
         create_identity(tmp_path / "file" / "keys", *ME)
-
-
-def test_a_directory_without_operating_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(KeyFileError, match="operating key"):
-        load_identity(tmp_path, *ME)
 
 
 def test_an_anchor_has_a_key_of_its_own(tmp_path: Path) -> None:
