@@ -48,6 +48,13 @@ class StorageError(SyncError):
     """This node could not write (``busy``, ``storage_full``): tried again later."""
 
 
+class ElsewhereError(SyncError):
+    """This node runs elsewhere too, from a copied data directory: the operator must stop one of the two."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("conflict", f"{detail}; stop one of the two, and give a second node a directory of its own")
+
+
 class RunLimitError(SyncError):
     """A run fetched as much as one run may; what it fetched is kept, and the next run goes on from there."""
 

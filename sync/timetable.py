@@ -16,16 +16,21 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.orm import Session
 
+from sync.clock_watch import ClockWatch, utc_now
+from sync.errors import ElsewhereError
 from sync.express import Express
 from sync.jobs import Job, make_timetable, run_job
 from sync.lease import LIFETIME, Fence, acquire, release, release_dead, renew
 from sync.node import Node
+from sync.node_watch import NodeWatch
 from sync.process_name import is_dead, make_process_name
+from sync.processes import known_process
 from sync.storing import store
 
 _LOG = logging.getLogger(__name__)
 
 LEASE = "worker"
+WORKER = "worker"
 TICK = 0.3
 """Seconds between two looks at what cannot wait."""
 RENEW_EVERY = dt.timedelta(seconds=5)
@@ -35,19 +40,22 @@ _JOBS_AT_ONCE = 8
 Clock = Callable[[], dt.datetime]
 
 
-def utc_now() -> dt.datetime:
-    """The clock of a worker."""
-    return dt.datetime.now(dt.UTC)
-
-
 def run_worker(node: Node, stop_event: threading.Event, clock: Clock = utc_now) -> None:
-    """Do the node's scheduled work until ``stop_event`` is set; then give up what is under way and return."""
-    worker = Worker(node, clock)
-    try:
-        while not stop_event.wait(TICK):
-            worker.tick()
-    finally:
-        worker.close()
+    """Do the node's scheduled work until ``stop_event`` is set; then give up what is under way and return.
+
+    ElsewhereError where the node runs elsewhere too.
+    """
+    with known_process(node.engine, WORKER, clock()) as name:
+        worker, watch = Worker(node, clock), NodeWatch(node, name, WORKER, clock=ClockWatch(clock))
+        try:
+            while watch.elsewhere is None and not stop_event.wait(TICK):
+                worker.guard("looking after the node", watch.tick)
+                worker.tick()
+        finally:
+            worker.close()
+            watch.close()
+    if watch.elsewhere is not None:
+        raise ElsewhereError(watch.elsewhere)
 
 
 class Worker:
@@ -71,9 +79,9 @@ class Worker:
 
     def tick(self) -> None:
         """Keep the lease, and do what cannot wait. Whatever goes wrong, the next tick comes."""
-        self._guard("keeping the lease", self._keep_lease)
+        self.guard("keeping the lease", self._keep_lease)
         if self.leads:
-            self._guard("pushing and pulling", lambda: self._express.tick(self._fence))
+            self.guard("pushing and pulling", lambda: self._express.tick(self._fence))
 
     def close(self) -> None:
         """Stop the scheduler, give up what is under way, and let another worker lead."""
@@ -83,13 +91,13 @@ class Worker:
         self._express.close()
         fence = self._fence
         if fence is not None:
-            self._guard("giving back the lease", lambda: self._give_back(fence))
+            self.guard("giving back the lease", lambda: self._give_back(fence))
 
     def run(self, name: str) -> None:
         """Do one job of the timetable where it is due and this worker leads."""
         if self.leads:
             job = self._timetable[name]
-            self._guard(name, lambda: run_job(self._node, job, self._clock(), self._fence))
+            self.guard(name, lambda: run_job(self._node, job, self._clock(), self._fence))
 
     def _make_scheduler(self) -> BackgroundScheduler:
         """A scheduler in UTC that never skips a run because it comes late, and never doubles one."""
@@ -147,7 +155,7 @@ class Worker:
     def _give_back(self, fence: Fence) -> None:
         store(self._node.engine, lambda session: release(session, fence, self._clock()))
 
-    def _guard(self, what: str, work: Callable[[], object]) -> None:
+    def guard(self, what: str, work: Callable[[], object]) -> None:
         """The outermost loop: whatever one piece of work raises is logged, and the worker lives on."""
         try:
             work()

@@ -1,4 +1,4 @@
-"""Whether the node can do its work: its database, its worker, its own checkpoint (interface.md, section 3)."""
+"""Whether the node can do its work: its database, worker, checkpoint, own log and clock (interface.md, section 3)."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from directory.instants import format_instant
 from federation.log import load_head
+from federation.own_node import OwnNode, held_back_words, load_own_node
 from sync.tables import LeaseRow
 
 CHECKPOINT_RESERVE = dt.timedelta(hours=6)
@@ -25,8 +26,23 @@ class Check:
 
 def readiness_checks(session: Session, participant: str, now: dt.datetime) -> list[Check]:
     """Every check; the first question to the database raises where that is away."""
-    checks = [_worker(session, now), _checkpoint(session, participant, now)]
+    own = load_own_node(session)
+    checks = [_worker(session, now), _checkpoint(session, participant, now), _own_log(session, participant, own)]
+    checks.append(_clock(own))
     return [Check("database", True, "the database answers"), *checks]
+
+
+def _own_log(session: Session, participant: str, own: OwnNode) -> Check:
+    head = load_head(session, participant)
+    if own.held_back is not None:
+        return Check("own_log", False, held_back_words(own.held_back))
+    if head is not None and head.disputed is not None:
+        return Check("own_log", False, "peers hold another history of the own log: `veza dispute list` shows it")
+    return Check("own_log", True, "the own log is what the peers hold of it, as far as they answered")
+
+
+def _clock(own: OwnNode) -> Check:
+    return Check("clock", own.clock_refused is None, own.clock_refused or "the clock can be right")
 
 
 def _worker(session: Session, now: dt.datetime) -> Check:

@@ -1,9 +1,11 @@
 """What monitoring asks: is the process there, can the node work, how is it doing."""
 
 import orjson
+import sqlalchemy as sa
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from sync.instance import load_instance
 from web.extensions import db
 from web.health import readiness_checks
 from web.held import held
@@ -15,8 +17,16 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
-    """The process answers."""
-    return json_reply({"status": "ok", "participant": held().config.participant})
+    """The process answers, with the newest instance of its database (protocol.md, section 5); ``no-store``."""
+    return json_reply({"status": "ok", "participant": held().config.participant, "instance": _instance()})
+
+
+def _instance() -> str | None:
+    """The newest value; None where the database cannot say, as the process answers all the same."""
+    try:
+        return load_instance(db.session())
+    except sa.exc.OperationalError:
+        return None
 
 
 @blueprint.get("/readyz")

@@ -6,6 +6,10 @@ Three kinds of processes, each ending with its parent, so that nothing is left b
               └── veza worker          scheduled work; replaced here, with growing pauses
 
 A signal (SIGTERM, SIGINT) goes to ``veza serve`` alone, which lets the web workers finish and then stops the worker.
+
+Each web worker looks after the node in a thread (``sync.node_watch``): so the own log is compared with the peers' while
+the node answers already, and two nodes that start together can answer each other. Where the node is found to run
+elsewhere too, that thread stops ``veza serve``, which ends with ElsewhereError.
 """
 
 import os
@@ -19,23 +23,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from flask import Flask
+import sqlalchemy as sa
+import structlog
+from flask import Flask, request
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
+from directory.database import make_engine, reading
+from federation.errors import FederationError
+from federation.own_node import OwnNode, load_own_node
+from sync.clock_watch import utc_now
+from sync.errors import ElsewhereError, SyncError
+from sync.node import Node
+from sync.node_watch import LOOK_SECONDS, NodeWatch
+from sync.processes import begin_process, end_process
 from web.app import create_app
-from web.config import load_config
+from web.config import Config, load_config
 from web.errors import WebError
+from web.headers import SAFE_METHODS
+from web.held import EXTENSION
 from web.logs import configure_logs
 
+R = TypeVar("R")
+
+SERVE = "serve"
 STOP_SECONDS = 10.0
 """How long a stopping process may take before it is killed."""
 PARENT_POLL_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 SETTLED_SECONDS = 60.0
 """A worker that lived this long and dies is replaced as quickly as the first time."""
+_log = structlog.get_logger("veza.serving")
 
 
 class PortInUseError(WebError):
@@ -58,9 +79,39 @@ class ServeOptions:
 
 
 def serve_node(options: ServeOptions, say: Callable[[], None] = lambda: None) -> None:
-    """Serve until a signal comes; ``say`` is called once the address is known to be free, else PortInUseError."""
+    """Serve until a signal comes; ``say`` is called once the address is known to be free, else PortInUseError.
+
+    Raises ElsewhereError where the node runs elsewhere too.
+    """
     check_port_free(options.host, options.port)
+    config = load_config(options.data)
+    name = _with_database(config, lambda engine: begin_process(engine, SERVE, utc_now()))
     say()
+    try:
+        _serve(options, name)
+        own = _with_database(config, _load_own_node)
+    finally:
+        _with_database(config, lambda engine: end_process(engine, name))
+    if own.held_back == "elsewhere":
+        raise ElsewhereError(f"{config.url} is answered from another database than this one")
+
+
+def _with_database(config: Config, work: Callable[[sa.Engine], R]) -> R:
+    """Do something with a database that is closed at the end: web workers are forked from this process."""
+    engine = make_engine(config.database)
+    try:
+        return work(engine)
+    finally:
+        engine.dispose()
+
+
+def _load_own_node(engine: sa.Engine) -> OwnNode:
+    with reading(engine) as session:
+        return load_own_node(session)
+
+
+def _serve(options: ServeOptions, process: str) -> None:
+    """Granian with its web workers, and the worker beside it, until a signal comes."""
     server = Granian(
         "wsgi:app",
         address=options.host,
@@ -78,7 +129,7 @@ def serve_node(options: ServeOptions, say: Callable[[], None] = lambda: None) ->
     if child is not None:
         server.on_startup(child.start)  # by then granian has its signal handlers: none can be lost
     try:
-        server.serve(target_loader=partial(_load_app, options.data, os.getpid()), wrap_loader=False)
+        server.serve(target_loader=partial(_load_app, options, os.getpid(), process), wrap_loader=False)
     finally:
         if child is not None:
             child.stop()
@@ -144,13 +195,40 @@ def _worker_command(data: Path) -> list[str]:
     return [sys.executable, "-m", "web.cli", "--data", str(data), "worker", "--parent", str(os.getpid())]
 
 
-def _load_app(data: Path, parent: int) -> Flask:
+def _load_app(options: ServeOptions, parent: int, process: str) -> Flask:
     """The application of one web worker, made in that process."""
     # a terminal's Ctrl-C reaches every process at once; a web worker that also heard it would miss its orderly stop
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     end_with_parent(parent)
     configure_logs()
-    return create_app(load_config(data))
+    app = create_app(load_config(options.data))
+    node: Node = app.extensions[EXTENSION].node
+    watch = NodeWatch(node, process, SERVE, active=not options.with_worker)
+    threading.Thread(target=_look_after, args=(watch, parent), name="node-watch", daemon=True).start()
+    _judge_clock_before_changes(app, watch)
+    return app
+
+
+def _look_after(watch: NodeWatch, parent: int) -> None:
+    """The node's watch in a web worker; it asks ``veza serve`` to stop where the node runs elsewhere too."""
+    while watch.elsewhere is None:
+        try:
+            watch.tick()
+        except (FederationError, SyncError, sa.exc.SQLAlchemyError, OSError) as error:
+            _log.warning("watch_failed", reason=str(error))
+        time.sleep(LOOK_SECONDS)
+    _log.error("elsewhere", reason=watch.elsewhere)
+    os.kill(parent, signal.SIGTERM)
+
+
+def _judge_clock_before_changes(app: Flask, watch: NodeWatch) -> None:
+    """A machine that was resumed a moment ago must not sign before its clock was judged."""
+
+    @app.before_request
+    def judge_clock() -> None:
+        """Look at the clock, where the request may lead to a signature."""
+        if request.method not in SAFE_METHODS:
+            watch.look_at_clock()
 
 
 def _watch_parent(parent: int) -> None:

@@ -24,7 +24,7 @@ def test_a_node_with_a_worker_and_a_checkpoint_is_ready(node: ServedNode) -> Non
     response = node.app.test_client().get("/readyz")
     assert response.status_code == 200
     assert response.json["ready"] is True
-    assert response.json["checks"].keys() == {"database", "worker", "checkpoint"}
+    assert response.json["checks"].keys() == {"database", "worker", "checkpoint", "own_log", "clock"}
 
 
 def test_without_a_worker_it_is_not_ready(node: ServedNode) -> None:

@@ -1,0 +1,98 @@
+"""The processes of this node that run now, so that the first one to start can be told (protocol.md, section 5).
+
+A node's log is compared with what its peers hold of it when the first process of its database starts. A process is
+known by its name (``sync.process_name``): one of this host is seen to be dead by its number, one of another host by
+its silence.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from federation.own_node import hold_back, load_own_node
+from federation.tables import ParticipantRow
+from sync.errors import SyncError
+from sync.process_name import is_dead, make_process_name
+from sync.storing import put_row, store
+from sync.tables import ProcessRow
+
+_LOG = logging.getLogger(__name__)
+
+BEAT_SECONDS = 15.0
+"""Seconds between two signs of life of a process."""
+SILENT_AFTER = dt.timedelta(seconds=90)
+
+
+def begin_process(engine: sa.Engine, kind: str, now: dt.datetime) -> str:
+    """Make this process known and give its name; the first one of its database holds the own log back.
+
+    ``kind`` is what the process does: ``serve``, ``worker`` or ``command``.
+    """
+    name = make_process_name()
+    store(engine, lambda session: register(session, name, kind, now))
+    return name
+
+
+def end_process(engine: sa.Engine, name: str) -> None:
+    """Forget a process that ends; where the database does not take that, its silence will tell."""
+    try:
+        store(engine, lambda session: session.execute(sa.delete(ProcessRow).where(ProcessRow.name == name)))
+    except SyncError as error:
+        _LOG.warning("the end of this process was not noted: %s", error)
+
+
+@contextmanager
+def known_process(engine: sa.Engine, kind: str, now: dt.datetime) -> Iterator[str]:
+    """A process that is known while it runs."""
+    name = begin_process(engine, kind, now)
+    try:
+        yield name
+    finally:
+        end_process(engine, name)
+
+
+def register(session: Session, name: str, kind: str, now: dt.datetime) -> bool:
+    """Note that the process lives; whether it is the only one. Then the own log is held back until it was compared.
+
+    What holds the log back after a restore stays. Where nobody is trusted there is nothing to compare it with.
+    """
+    first = not _others_alive(session, name, now)
+    beat(session, name, kind, now)
+    if first and load_own_node(session).held_back != "restored":
+        hold_back(session, "starting" if _has_peers(session) else None)
+    return first
+
+
+def beat(session: Session, name: str, kind: str, now: dt.datetime) -> None:
+    """Say that the process still lives."""
+    put_row(session, ProcessRow, {"name": name}, {"kind": kind, "seen_at": now})
+
+
+def load_processes(session: Session, now: dt.datetime) -> list[ProcessRow]:
+    """The processes that are not known to be dead."""
+    rows = session.execute(sa.select(ProcessRow).order_by(ProcessRow.seen_at)).scalars()
+    return [row for row in rows if _lives(row, now)]
+
+
+def _others_alive(session: Session, name: str, now: dt.datetime) -> bool:
+    """Whether another process lives; the rows of dead ones are removed."""
+    others = list(session.execute(sa.select(ProcessRow).where(ProcessRow.name != name)).scalars())
+    dead = [row.name for row in others if not _lives(row, now)]
+    if dead:
+        session.execute(sa.delete(ProcessRow).where(ProcessRow.name.in_(dead)))
+    return len(others) > len(dead)
+
+
+def _lives(row: ProcessRow, now: dt.datetime) -> bool:
+    return abs(now - row.seen_at) <= SILENT_AFTER and not is_dead(row.name)
+
+
+def _has_peers(session: Session) -> bool:
+    query = sa.select(ParticipantRow.participant).where(
+        ParticipantRow.trust != "own", ParticipantRow.ended_at.is_(None)
+    )
+    return session.execute(query.limit(1)).first() is not None
