@@ -160,7 +160,13 @@ class SimulatedNode:
     def copy(self) -> "SimulatedNode":
         """The node as it is now, to be relayed or to diverge."""
         return SimulatedNode(
-            self.identity, self.now, list(self.entries), self.authority_hints, self.readers, chain=list(self.chain)
+            self.identity,
+            self.now,
+            list(self.entries),
+            self.authority_hints,
+            self.readers,
+            chain=list(self.chain),
+            _configuration=self._configuration,
         )
 
     # Lies

@@ -1,0 +1,24 @@
+"""The node under attack, which heals by itself once the attack is over."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from tests.abuse.attacked import Attacked, make_attacked
+from tests.simulators.network import SimulatedNetwork
+
+
+@pytest.fixture
+def attacked(engine: sa.Engine, caplog: pytest.LogCaptureFixture) -> Iterator[Attacked]:
+    """On SQLite and PostgreSQL; after the test the honest origin is synced with no manual step."""
+    attacked = make_attacked(engine, caplog)
+    yield attacked
+    if attacked.heals:
+        attacked.check_heals()
+
+
+@pytest.fixture
+def network_of(attacked: Attacked) -> SimulatedNetwork:
+    """The network around it, which counts what is asked."""
+    return attacked.network
