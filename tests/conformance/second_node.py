@@ -6,7 +6,8 @@ for byte, it serves a log of its own, and it can be the anchor of both.
 
     second_node.py keys   --config FILE              make missing keys, print the public ones
     second_node.py follow --config FILE              verify the remote logs, print a JSON report (exit 1: deviations)
-    second_node.py serve  --config FILE [--port P]   be an origin (and an anchor, and a relay of the logs held)
+    second_node.py serve  --config FILE [--port P]   be an origin, a peer, a relay of what is held, an anchor if asked
+    second_node.py check  --evidence FILE            check evidence of two histories (exit 0: it proves them)
 
 The configuration is one JSON object; file names in it are relative to its own folder.
 
@@ -19,6 +20,7 @@ The configuration is one JSON object; file names in it are relative to its own f
     document         directory document to publish   readers          entity identifiers that may read through relays
     open_logs        serve without tokens            probes           false: ask nothing that must be refused
     push             false: push to nobody           erase_after      seconds a superseded payload stays (3600)
+    gossip           how many peers a follower asks for the checkpoint they hold (3)
     recover          true: at the start, ask the peers for the own log and take it back
     ca_file          CA bundle for https             trust_cache      seconds a binding is believed unasked (60)
     anchor_service   {"subordinates": [{"url", "participant", "jwks"}], "alg": "EdDSA"}: be an anchor at <url>/anchor
@@ -65,14 +67,20 @@ HEADER_LIMIT = 1024
 PAYLOAD_LIMIT = 64 * 1024
 TOKEN_LIMIT = 64 * 1024
 RESPONSE_LIMIT = 40 * 1024 * 1024
-DEPTH_LIMIT = 64
+DEPTH_LIMIT = 32
+TEXT_LIMIT = 300
+KEYS_LIMIT = 32
+CHAIN_LIMIT = 256
+PROPOSALS = 50
 SKEW = 300
 DAY = 86400
 ENTITY_TYPE = "application/entity-statement+jwt"
 PARTICIPANT = re.compile(r"[A-Z]{2}|[A-Z][A-Z0-9]{2,11}")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RECORD = re.compile(r"[a-z]{1,20}/[a-z0-9][a-z0-9-]{0,62}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 RECORD_TYPES = {"participant", "agency", "unit", "member", "rota", "outage"}
+UNKNOWN_TYPE = "expected a record type of version 1"
 PLURALS = {"agencies": "agency", "units": "unit", "members": "member", "rotas": "rota", "outages": "outage"}
 
 STATUS = {
@@ -177,6 +185,8 @@ def strict_json(data: bytes, what: str = "JSON") -> Any:
             text, object_pairs_hook=_members, parse_int=_integer, parse_float=_real, parse_constant=_constant
         )
         json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if "\\u0000" in json.dumps(value).replace("\\\\", ""):
+            raise ValueError("expected no NUL, found one")
     except (ValueError, RecursionError) as error:
         raise Refusal("malformed", f"{what}: {short(str(error))}") from error
     return value
@@ -232,6 +242,36 @@ def merkle_root(headers: Sequence[bytes]) -> bytes:
     return mth(0, len(headers))
 
 
+def inclusion_path(headers: Sequence[bytes], index: int) -> list[bytes]:
+    """PATH of RFC 9162, section 2.1.3.1, word for word."""
+    if len(headers) <= 1:
+        return []
+    split = 1 << ((len(headers) - 1).bit_length() - 1)
+    if index < split:
+        return [*inclusion_path(headers[:split], index), merkle_root(headers[split:])]
+    return [*inclusion_path(headers[split:], index - split), merkle_root(headers[:split])]
+
+
+def proven_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """The root to which a path leads from one leaf (RFC 9162, section 2.1.3.2)."""
+    if not 0 <= index < size:
+        raise Refusal("root_mismatch", f"expected an entry below {size}, found {index}")
+    low, high, found = index, size - 1, leaf
+    for step in path:
+        if high == 0:
+            raise Refusal("root_mismatch", f"expected a shorter path for entry {index} of {size}")
+        if low % 2 == 1 or low == high:
+            found = hashlib.sha256(b"\x01" + step + found).digest()
+            while low % 2 == 0 and low != 0:
+                low, high = low // 2, high // 2
+        else:
+            found = hashlib.sha256(b"\x01" + found + step).digest()
+        low, high = low // 2, high // 2
+    if high != 0:
+        raise Refusal("root_mismatch", f"expected a longer path for entry {index} of {size}")
+    return found
+
+
 # ---------------------------------------------------------------- keys (section 2)
 
 FIELD = 2**255 - 19
@@ -246,6 +286,13 @@ def thumbprint(jwk: Json) -> str:
         raise Refusal("malformed", f"expected a public JWK of kind OKP, EC or RSA, found members {sorted(jwk)}")
     canonical = json.dumps({name: jwk[name] for name in sorted(names)}, separators=(",", ":"))
     return b64(hashlib.sha256(canonical.encode()).digest())
+
+
+def fingerprint_words(kid: str, english: Sequence[str]) -> list[str]:
+    """A thumbprint as 24 words: BIP-39's English list over its 32 bytes, with their checksum (section 1)."""
+    data = unb64(kid, "thumbprint")
+    number = int.from_bytes(data + hashlib.sha256(data).digest()[:1], "big")
+    return [english[number >> 11 * place & 2047] for place in range(23, -1, -1)]
 
 
 def check_point(raw: bytes) -> None:
@@ -317,6 +364,8 @@ def public_keys(jwks: object, what: str, *, anchor: bool = False) -> dict[str, J
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
         raise Refusal("malformed", f"{what}: expected a JWKS with at least one key, found {short(jwks)}")
+    if len(keys) > KEYS_LIMIT:
+        raise Refusal("malformed", f"{what}: expected at most {KEYS_LIMIT} keys, found {len(keys)}")
     found: dict[str, Json] = {}
     for jwk in keys:
         kid = thumbprint(jwk)
@@ -329,6 +378,8 @@ def public_keys(jwks: object, what: str, *, anchor: bool = False) -> dict[str, J
             raise Refusal("malformed", f"{what}: expected public keys only, found private members in {kid}")
         if jwk.get("kid", kid) != kid:
             raise Refusal("malformed", f"{what}: expected kid {kid} (the thumbprint), found {short(jwk['kid'])}")
+        if kid in found:
+            raise Refusal("malformed", f"{what}: expected each key once, found {kid} twice")
         found[kid] = jwk
     return found
 
@@ -407,15 +458,22 @@ _TIMES: dict[str, type] = {"iat": int, "exp": int}
 CHECKPOINT = Kind(
     "veza-checkpoint+jwt", 8192, {"iss": str, "sub": str, "size": int, "root": str, **_TIMES}, closed=True
 )
-READ = Kind("veza-read+jwt", 8192, {"iss": str, "aud": str, **_TIMES}, closed=True)
-RECEIPT = Kind("veza-receipt+jwt", 8192, {"iss": str, "aud": str, "iat": int, "jti": str, "digest": str}, closed=True)
+READ = Kind("veza-read+jwt", 8192, {"iss": str, "aud": object, **_TIMES}, closed=True)
+RECEIPT = Kind(
+    "veza-receipt+jwt", 8192, {"iss": str, "aud": object, "iat": int, "jti": str, "digest": str}, closed=True
+)
 MESSAGE = Kind(
     "veza-message+jwt",
     32768,
-    {"iss": str, "aud": str, "jti": str, **_TIMES, "type": str, "body": dict},
+    {"iss": str, "aud": object, "jti": str, **_TIMES, "type": str, "body": dict},
     closed=False,
 )
-STATEMENT = Kind("entity-statement+jwt", 65536, {"iss": str, "sub": str, **_TIMES, "jwks": dict}, closed=False)
+STATEMENT = Kind(
+    "entity-statement+jwt",
+    65536,
+    {"iss": str, "sub": str, **_TIMES, "jwks": dict, "metadata": dict},
+    closed=False,
+)
 
 
 @dataclass(frozen=True)
@@ -435,30 +493,45 @@ class Token:
 
 def _split(raw: str) -> tuple[Json, Json, bytes]:
     parts = raw.split(".")
-    if len(parts) != 3 or not parts[0] or not parts[1]:
+    if len(parts) != 3:
         raise Refusal("malformed", f"expected three parts, found {len(parts)}: {short(raw, 60)}")
     names = ("the header", "the claims", "the signature")
     head, body, signature = (unb64(part, name) for part, name in zip(parts, names, strict=True))
     header = strict_object(head, "the header")
-    if set(header) != {"alg", "typ", "kid"} or not all(isinstance(value, str) for value in header.values()):
-        raise Refusal("bad_header", f"expected exactly alg, kid and typ as strings, found {short(header)}")
+    if set(header) != {"alg", "typ", "kid"}:
+        raise Refusal("bad_header", f"expected exactly alg, kid and typ, found {short(header)}")
+    if not isinstance(header["kid"], str):
+        raise Refusal("malformed", f"expected kid as a text, found {short(header['kid'])}")
     return header, strict_object(body, "the claims"), signature
 
 
+def _is_fault(kind: Kind, name: str, value: Any) -> bool:
+    """Whether a claim is not of its type; ``aud`` is judged by step 9."""
+    wanted = kind.claims[name]
+    if wanted is not object and type(value) is not wanted:
+        return True
+    if name in ("root", "digest"):
+        return len(unb64(value, name)) != 32
+    if name == "jti":
+        return not UUID.fullmatch(value)
+    if wanted is int:
+        return not 0 <= value < 2**53
+    return wanted is str and not 1 <= len(value) <= TEXT_LIMIT
+
+
 def _check_claims(kind: Kind, claims: Json) -> None:
-    for name, kind_of in kind.claims.items():
-        if name not in claims or type(claims[name]) is not kind_of:
+    missing = sorted(kind.claims.keys() - claims.keys())
+    if missing or (kind.closed and set(claims) != set(kind.claims)):
+        raise Refusal("malformed", f"expected the claims {sorted(kind.claims)}, found {sorted(claims)}")
+    for name in kind.claims:
+        if _is_fault(kind, name, claims[name]):
             raise Refusal(
-                "malformed", f"claim {name}: expected {kind_of.__name__}, found {short(claims.get(name, 'nothing'))}"
+                "malformed", f"claim {name}: expected {kind.claims[name].__name__}, found {short(claims[name])}"
             )
-    if kind.closed and set(claims) != set(kind.claims):
-        raise Refusal("malformed", f"expected no claims but {sorted(kind.claims)}, found {sorted(claims)}")
     if "exp" in kind.claims and claims["exp"] <= claims["iat"]:
         raise Refusal("malformed", f"expected exp after iat {claims['iat']}, found {claims['exp']}")
-    if any(type(value) is int and value < 0 for value in claims.values()):
-        raise Refusal("malformed", "expected no negative numbers in the claims")
-    if kind is CHECKPOINT and len(unb64(claims["root"], "claim root")) != 32:
-        raise Refusal("malformed", f"claim root: expected 32 bytes, found {claims['root']}")
+    if kind is CHECKPOINT and claims["size"] == 0 and claims["root"] != b64(merkle_root([])):
+        raise Refusal("malformed", f"expected the root of an empty log, found {claims['root']}")
 
 
 def parse(raw: str, kind: Kind, algorithms: frozenset[str] = NODE_ALGORITHMS) -> Token:
@@ -468,7 +541,7 @@ def parse(raw: str, kind: Kind, algorithms: frozenset[str] = NODE_ALGORITHMS) ->
     header, claims, signature = _split(raw)
     if header["typ"] != kind.typ:
         raise Refusal("wrong_type", f"expected typ {kind.typ}, found {short(header['typ'])}")
-    if header["alg"] not in algorithms or not signature:
+    if not isinstance(header["alg"], str) or header["alg"] not in algorithms or not signature:
         found = header["alg"] if signature else "no signature"
         raise Refusal("bad_signature", f"expected a signature with one of {sorted(algorithms)}, found {short(found)}")
     _check_claims(kind, claims)
@@ -480,8 +553,7 @@ def check_party(token: Token, iss: str, sub: str | None = None) -> None:
     if token.claims["iss"] != iss:
         raise Refusal("wrong_issuer", f"expected iss {iss}, found {short(token.claims['iss'])}")
     if sub is not None and token.claims["sub"] != sub:
-        code = "wrong_participant" if token.kind is CHECKPOINT else "wrong_issuer"
-        raise Refusal(code, f"expected sub {sub}, found {short(token.claims['sub'])}")
+        raise Refusal("wrong_participant", f"expected sub {sub}, found {short(token.claims['sub'])}")
 
 
 def check_signature(token: Token, keys: dict[str, Json]) -> None:
@@ -501,14 +573,40 @@ def check_signature(token: Token, keys: dict[str, Json]) -> None:
 def check_times(token: Token, now: int, *, expiry: bool = True) -> None:
     """Step 11, and the longest life of each kind."""
     iat = token.integer("iat")
-    exp = int(token.claims.get("exp", iat + 1))
+    exp = int(token.claims.get("exp", now)) if "exp" in token.kind.claims else max(now, iat)
     if iat > now + SKEW:
         raise Refusal("not_yet_valid", f"expected iat at most {now + SKEW}, found {iat}")
     if expiry and exp < now - SKEW:
         raise Refusal("expired", f"expected exp at least {now - SKEW}, found {exp}")
     longest = {"veza-checkpoint+jwt": 7 * DAY, "veza-read+jwt": 300, "veza-message+jwt": DAY}.get(token.kind.typ)
-    if longest is not None and exp - iat > longest:
+    if longest is not None and int(token.claims["exp"]) - iat > longest:
         raise Refusal("malformed", f"expected exp at most {longest} s after iat, found {exp - iat} s")
+
+
+def check_audience(token: Token, url: str) -> None:
+    """Step 9: one text, and the one expected."""
+    if token.claims["aud"] != url:
+        raise Refusal("wrong_audience", f"expected aud {url}, found {short(token.claims['aud'])}")
+
+
+def content_of(claims: Json) -> bytes:
+    """What makes two messages the same (section 8): ``aud``, ``type`` and ``body`` as JSON values."""
+    return json.dumps([claims["aud"], claims["type"], claims["body"]], sort_keys=True).encode()
+
+
+def check_receipt(
+    raw: str, keys: dict[str, Json], *, iss: str, aud: str, jti: str, sent: Iterable[str], now: int
+) -> Json:
+    """The claims of a receipt that counts for a message sent as these tokens (section 8)."""
+    token = parse(raw, RECEIPT)
+    check_party(token, iss)
+    check_signature(token, keys)
+    check_audience(token, aud)
+    check_times(token, now)
+    digests = {b64(hashlib.sha256(one.encode()).digest()) for one in sent}
+    if token.claims["jti"] != jti or token.claims["digest"] not in digests:
+        raise Refusal("malformed", f"expected a receipt for {jti} as it was sent, found one for {token.claims['jti']}")
+    return token.claims
 
 
 # ---------------------------------------------------------------- HTTP as a client
@@ -712,7 +810,8 @@ class Settings:
     """The configuration file."""
 
     def __init__(self, path: Path) -> None:
-        self.folder = path.resolve().parent
+        self.file = path.resolve()
+        self.folder = self.file.parent
         self.values: Json = strict_object(path.read_bytes(), str(path.name))
         self.participant: str = self.values["participant"]
         self.url: str = self.values["url"]
@@ -725,6 +824,18 @@ class Settings:
     def path(self, name: str, default: str) -> Path:
         """A file of the configuration."""
         return self.folder / str(self.values.get(name, default))
+
+    def peers(self) -> list[Json]:
+        """Those of the configuration, then those pinned since."""
+        path = self.path("pins", "pins.json")
+        pinned = json.loads(path.read_text()) if path.exists() else []
+        return [*self.values.get("peers", []), *pinned]
+
+    def pin(self, peer: Json) -> None:
+        """Trust a node for a code, by the federation key that the operator compared."""
+        path = self.path("pins", "pins.json")
+        others = json.loads(path.read_text()) if path.exists() else []
+        write_private(path, [*(item for item in others if item["participant"] != peer["participant"]), peer])
 
     @property
     def anchor(self) -> Json | None:
@@ -765,6 +876,15 @@ class KeyRing:
         """Keep other keys for one use."""
         self.rings[use] = signers
         write_private(self.path, {use: [signer.jwk for signer in ring] for use, ring in self.rings.items()})
+
+    def drop(self, kid: str) -> None:
+        """Forget a key; the last of its use cannot go."""
+        for use, ring in self.rings.items():
+            rest = [signer for signer in ring if signer.kid != kid]
+            if rest and len(rest) < len(ring):
+                self.replace(use, rest)
+                return
+        raise Refusal("bad_request", f"expected a key that is not the only one of its use, found {short(kid)}")
 
     def signer(self, use: str) -> Signer:
         """The key that signs."""
@@ -829,16 +949,44 @@ def _refuse_policies(token: Token) -> None:
         raise Refusal("malformed", f"expected no crit and no metadata policy, found {bad}")
 
 
-def read_configuration(raw: str, keys: dict[str, Json], *, now: int, expiry: bool = True) -> Configuration:
-    """Verify a node's configuration with federation keys that trust established."""
-    token = parse(raw, STATEMENT)
-    check_party(token, str(token.claims["sub"]))
+def read_statement(raw: str, keys: dict[str, Json], *, iss: str, sub: str, now: int) -> Token:
+    """What an anchor says about itself or about a node (section 3)."""
+    token = parse(raw, STATEMENT, ANCHOR_ALGORITHMS)
+    check_party(token, iss, sub)
     check_signature(token, keys)
+    check_times(token, now)
+    _refuse_policies(token)
+    return token
+
+
+def _texts(value: Json, name: str) -> None:
+    found = value.get(name, [])
+    if not isinstance(found, list) or len(found) > 64 or not all(isinstance(item, str) for item in found):
+        raise Refusal("malformed", f"{name}: expected at most 64 texts, found {short(found)}")
+
+
+def read_configuration(
+    raw: str,
+    keys: dict[str, Json] | None,
+    *,
+    now: int,
+    expiry: bool = True,
+    url: str | None = None,
+    participant: str | None = None,
+) -> Configuration:
+    """Verify a node's configuration with federation keys that trust established; with None, with those it lists."""
+    token = parse(raw, STATEMENT)
+    check_party(token, url or str(token.claims["iss"]))
+    if token.claims["sub"] != token.claims["iss"]:
+        raise Refusal("wrong_participant", f"expected sub to be iss, found {short(token.claims['sub'])}")
+    check_signature(token, public_keys(token.claims["jwks"], "federation keys") if keys is None else keys)
     check_times(token, now, expiry=expiry)
     _refuse_policies(token)
     node = metadata_of(token, "veza_node")
     if type(node.get("protocol")) is not int or node["protocol"] != 1:
         raise Refusal("unsupported_version", f"expected protocol 1, found {short(node.get('protocol'))}")
+    if token.integer("exp") - token.integer("iat") > 90 * DAY:
+        raise Refusal("malformed", "expected a configuration of 90 days at most")
     if not isinstance(node.get("participant"), str) or not PARTICIPANT.fullmatch(node["participant"]):
         raise Refusal("malformed", f"expected a participant code, found {short(node.get('participant'))}")
     federation = public_keys(token.claims["jwks"], "federation keys")
@@ -850,7 +998,135 @@ def read_configuration(raw: str, keys: dict[str, Json], *, now: int, expiry: boo
     for name in ("log", "messages", "checkpoints"):
         if not str(node.get(name, "")).startswith(f"{token.claims['iss']}/"):
             raise Refusal("insecure_url", f"expected {name} below {token.claims['iss']}/, found {node.get(name)}")
+    _texts(token.claims, "authority_hints")
+    _texts(node, "readers")
+    if participant is not None and node["participant"] != participant:
+        raise Refusal("wrong_participant", f"expected {participant}, found {node['participant']}")
     return Configuration(raw, token.claims, federation, operating)
+
+
+def follow_chain(
+    tokens: Sequence[str], start: dict[str, Json], *, now: int, url: str, participant: str
+) -> list[Configuration]:
+    """The configurations that lead on from the federation keys held or pinned (section 3, chains)."""
+    if not 1 <= len(tokens) <= CHAIN_LIMIT:
+        raise Refusal("too_large", f"expected 1 to {CHAIN_LIMIT} configurations, found {len(tokens)}")
+    rest = list(itertools.dropwhile(lambda raw: parse(raw, STATEMENT).header["kid"] not in start, tokens))
+    if not rest:
+        raise Refusal("unknown_key", f"expected a chain from {sorted(start)}, found none")
+    keys, found = start, list[Configuration]()
+    for number, raw in enumerate(rest, 1):
+        one = read_configuration(raw, keys, now=now, expiry=number == len(rest), url=url, participant=participant)
+        if found and one.claims["iat"] <= found[-1].claims["iat"]:
+            raise Refusal("rollback", f"expected iat after {found[-1].claims['iat']}, found {one.claims['iat']}")
+        keys = one.federation
+        found.append(one)
+    return found
+
+
+def pinned_keys(tokens: Iterable[str], thumbprint_: str) -> dict[str, Json]:
+    """The key of this thumbprint, from whichever configuration shows it: the name is the proof."""
+    for raw in tokens:
+        shown = public_keys(parse(raw, STATEMENT).claims["jwks"], "federation keys")
+        if thumbprint_ in shown:
+            return {thumbprint_: shown[thumbprint_]}
+    raise Refusal("unknown_key", f"expected a configuration that lists the pinned key {thumbprint_}, found none")
+
+
+# ---------------------------------------------------------------- checkpoints beside what is held (section 5)
+
+
+def standing(held: Json, offered: Json, *, relayed: bool) -> str:
+    """``fresh``, ``ahead``, ``older``, or the code with which the offered checkpoint is refused."""
+    if offered["size"] > held["size"]:
+        return "ahead"
+    if offered["size"] == held["size"]:
+        if offered["root"] != held["root"]:
+            return "fork"
+        if offered["iat"] >= held["iat"]:
+            return "fresh"
+    return "older" if relayed else "rollback"
+
+
+# ---------------------------------------------------------------- evidence of two histories (section 5, fork)
+
+EVIDENCE = {"participant", "held", "offered", "configurations", "headers", "proofs"}
+
+
+def make_evidence(
+    participant: str, held: tuple[str, Sequence[bytes]], offered: tuple[str, Sequence[bytes]], shown: Sequence[str]
+) -> Json:
+    """What proves that two checkpoints contradict each other, from the headers of both histories."""
+    found: Json = {"participant": participant, "held": held[0], "offered": offered[0], "configurations": list(shown)}
+    sizes = [parse(token, CHECKPOINT).integer("size") for token, _ in (held, offered)]
+    found |= {"headers": [], "proofs": {"held": [], "offered": []}}
+    if sizes[0] != sizes[1]:
+        mine, theirs = held[1][: sizes[0]], offered[1][: sizes[1]]
+        seq = next(seq for seq, (one, other) in enumerate(zip(mine, theirs, strict=False)) if one != other)
+        found["headers"] = [[seq, mine[seq].decode(), theirs[seq].decode()]]
+        found["proofs"] = {
+            "held": [b64(step) for step in inclusion_path(mine, seq)],
+            "offered": [b64(step) for step in inclusion_path(theirs, seq)],
+        }
+    return found
+
+
+def _evidence_members(value: object) -> Json:
+    if not isinstance(value, dict) or set(value) != EVIDENCE:
+        raise Refusal("malformed", f"expected exactly {sorted(EVIDENCE)}, found {short(value)}")
+    tokens = value["configurations"]
+    if not isinstance(tokens, list) or not tokens:
+        raise Refusal("malformed", "expected the configurations that hold the keys, found none")
+    if not all(isinstance(text, str) for text in (value["participant"], value["held"], value["offered"], *tokens)):
+        raise Refusal("malformed", "expected the participant and the tokens as texts")
+    return value
+
+
+def _divergence(evidence: Json) -> tuple[int, list[tuple[bytes, list[bytes]]]]:
+    """The number, and for held and offered the header with its path."""
+    try:
+        ((seq, mine, theirs),) = evidence["headers"]
+        paths = [[unb64(step) for step in evidence["proofs"][side]] for side in ("held", "offered")]
+        headers = [mine.encode(), theirs.encode()]
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise Refusal("malformed", f"expected one [seq, header, header] and two paths, found {error!r}") from error
+    if type(seq) is not int:
+        raise Refusal("malformed", f"expected seq as a whole number, found {short(seq)}")
+    return seq, list(zip(headers, paths, strict=True))
+
+
+def check_evidence(value: object) -> Json:
+    """What the evidence proves, from its bytes alone; a Refusal says why it proves nothing."""
+    evidence = _evidence_members(value)
+    keys: dict[str, Json] | None = None
+    operating: dict[str, Json] = {}
+    first: Configuration | None = None
+    for raw in evidence["configurations"]:
+        at = parse(raw, STATEMENT).integer("iat")
+        one = read_configuration(
+            raw, keys, now=at, expiry=False, url=first and first.url, participant=evidence["participant"]
+        )
+        first, keys = first or one, one.federation
+        operating |= one.operating
+    assert first is not None
+    tokens = [parse(evidence[side], CHECKPOINT) for side in ("held", "offered")]
+    for token in tokens:
+        check_party(token, first.url, first.participant)
+        check_signature(token, operating)
+        check_times(token, token.integer("iat"), expiry=False)
+    sizes, roots = ([token.claims[name] for token in tokens] for name in ("size", "root"))
+    if sizes[0] == sizes[1]:
+        if roots[0] == roots[1]:
+            raise Refusal("root_mismatch", f"expected two roots at size {sizes[0]}, found one")
+    else:
+        seq, sides = _divergence(evidence)
+        if seq >= min(sizes) or sides[0][0] == sides[1][0]:
+            raise Refusal("root_mismatch", f"expected two headers in one place of both logs, found entry {seq}")
+        for (header, path), size, root in zip(sides, sizes, roots, strict=True):
+            if b64(proven_root(leaf_hash(header), seq, size, path)) != root:
+                raise Refusal("root_mismatch", f"expected a path to the root at size {size}, found another root")
+    kid = parse(first.raw, STATEMENT).header["kid"]
+    return {"participant": first.participant, "url": first.url, "sizes": sizes, "federation_key": kid}
 
 
 @dataclass(frozen=True)
@@ -877,11 +1153,8 @@ class Trust:
     def _statement(self, raw: str, sub: str, report: Report, now: int) -> Token:
         anchor = self.settings.anchor
         assert anchor is not None
-        token = parse(raw, STATEMENT, ANCHOR_ALGORITHMS)
-        check_party(token, anchor["url"], sub)
-        check_signature(token, public_keys(anchor["jwks"], "the anchor's keys", anchor=True))
-        check_times(token, now)
-        _refuse_policies(token)
+        keys = public_keys(anchor["jwks"], "the anchor's keys", anchor=True)
+        token = read_statement(raw, keys, iss=anchor["url"], sub=sub, now=now)
         report.check("3", f"anchor: statement about {sub} verified", True)
         return token
 
@@ -938,21 +1211,12 @@ class Trust:
 
     def _pinned(self, target: Target, raw: str, chain: list[str], now: int) -> dict[str, Json]:
         """The keys to which the chain of configurations leads from the key pinned."""
-        known = {target.thumbprint or ""}
-        keys: dict[str, Json] = {}
-        for item in [*chain, raw]:
-            shown = public_keys(parse(item, STATEMENT).claims["jwks"], "federation keys")
-            signer = parse(item, STATEMENT).header["kid"]
-            if signer not in known:
-                if not keys:
-                    continue
-                raise Refusal("unknown_key", f"expected a chain from {sorted(known)}, found a signature by {signer}")
-            keys = (keys or shown) if item == raw else read_configuration(
-                item, keys | shown, now=now, expiry=False).federation  # fmt: skip
-            known = set(keys)
-        if not keys:
-            raise Refusal("unknown_key", f"expected a chain from the pinned key {target.thumbprint}, found none")
-        return keys
+        tokens = chain if raw in chain else [*chain, raw]
+        start = pinned_keys(tokens, target.thumbprint or "")
+        if parse(raw, STATEMENT).header["kid"] in start:
+            return start
+        followed = follow_chain(tokens, start, now=now, url=target.url, participant=target.participant)
+        return followed[-2].federation if len(followed) > 1 and followed[-1].raw == raw else followed[-1].federation
 
     def bind(self, target: Target, report: Report, now: int, chain: Sequence[str] = ()) -> Configuration:
         """Fetch a node's configuration and verify it by the anchor, or by the key pinned."""
@@ -971,7 +1235,7 @@ class Trust:
     def lookup(self, url: str, now: int) -> Configuration:
         """Who a stranger is: pinned, or listed by the anchor."""
         report = Report()
-        for value in self.settings.values.get("peers", []):
+        for value in self.settings.peers():
             if value["url"] == url and value.get("thumbprint"):
                 return self.bind(Target.of(value), report, now, self.chain(url, value["participant"], Report()))
         endpoints = self.anchor_endpoints(report, now)
@@ -990,8 +1254,18 @@ class Trust:
         report.require("3", "configurations: 256 at most", len(found) <= 256, "too_large", 256, len(found))
         return list(found)
 
+    def known(self, now: int) -> list[str]:
+        """Every other node that is pinned here or listed by the anchor."""
+        found = [str(peer["url"]) for peer in self.settings.peers()]
+        if self.settings.anchor is not None:
+            report = Report()
+            found += self.anchor_list(report, self.anchor_endpoints(report, now))
+        return [url for url in dict.fromkeys(found) if url != self.settings.url]
+
     def everybody(self, report: Report, now: int) -> list[Target]:
         """Every node that the anchor lists, but this one."""
+        if self.settings.anchor is None:
+            return [Target.of(value) for value in self.settings.peers()]
         endpoints = self.anchor_endpoints(report, now)
         targets = []
         for url in self.anchor_list(report, endpoints):
@@ -1049,6 +1323,14 @@ def read_line(line: bytes, seq: int) -> tuple[bytes, bytes | None]:
     return header, payload
 
 
+def read_page(body: bytes, count: int, most: int, start: int) -> list[tuple[bytes, bytes | None]]:
+    """Check (1) of section 6: the first ``count`` entries of a page that can hold ``most``."""
+    lines = body.removesuffix(b"\n").split(b"\n") if body else []
+    if not count <= len(lines) <= most:
+        raise Refusal("bad_range", f"entries from {start}: expected {count} to {most} lines, found {len(lines)}")
+    return [read_line(line, start + number) for number, line in enumerate(lines[:count])]
+
+
 def check_digests(headers: Sequence[bytes], payloads: Sequence[bytes | None]) -> None:
     """Check (3) of section 6: each payload is the one that its header covers."""
     for seq, (raw, payload) in enumerate(zip(headers, payloads, strict=True)):
@@ -1099,22 +1381,28 @@ NEEDED: dict[str, dict[str, Callable[[object], bool]]] = {
 }  # fmt: skip
 
 
-def check_record(participant: str, record: str, payload: bytes) -> None:
-    """The payload of section 4 and the shape of its record; only what every record of a type must hold."""
+def read_payload(payload: bytes) -> Json:
+    """The record in a payload of section 4; ``bad_entry`` where it is none."""
     try:
         value = strict_object(payload, "the payload")
         salt = unb64(value.get("salt"), "salt")
     except Refusal as refusal:
-        raise Refusal("bad_request", refusal.detail) from refusal
+        raise Refusal("bad_entry", refusal.detail) from refusal
     data = value.get("data")
     if set(value) != {"salt", "data"} or len(salt) != 16 or not isinstance(data, dict):
-        raise Refusal("bad_request", f"expected a salt of 16 bytes and data, found {short(sorted(value))}")
+        raise Refusal("bad_entry", f"expected a salt of 16 bytes and data, found {short(sorted(value))}")
     if b"\n" in payload or b"\r" in payload:
-        raise Refusal("bad_request", "expected a payload without line breaks, found one")
+        raise Refusal("bad_entry", "expected a payload without line breaks, found one")
+    return data
+
+
+def check_record(participant: str, record: str, payload: bytes) -> None:
+    """The payload of section 4 and the shape of its record; only what every record of a type must hold."""
+    data = read_payload(payload)
     kind, _, slug = record.partition("/")
     for name, test in NEEDED[kind].items():
         if not test(data.get(name)):
-            raise Refusal("bad_request", f"{record}: member {name} is not of its shape: {short(data.get(name))}")
+            raise Refusal("bad_entry", f"{record}: member {name} is not of its shape: {short(data.get(name))}")
     if kind == "participant":
         code = data.get("country", data.get("organisation"))
         if slug != "self" or code != participant:
@@ -1134,6 +1422,7 @@ class Log:
     payloads: list[bytes | None] = field(default_factory=list)
     checkpoint: str = ""
     configurations: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
     superseded: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -1162,7 +1451,7 @@ class Log:
             "participant": self.participant, "origin": self.origin, "checkpoint": self.checkpoint,
             "headers": [header.decode() for header in self.headers],
             "payloads": [None if payload is None else payload.decode() for payload in self.payloads],
-            "configurations": self.configurations, "superseded": self.superseded,
+            "configurations": self.configurations, "accepted": self.accepted, "superseded": self.superseded,
         })  # fmt: skip
 
     @classmethod
@@ -1174,7 +1463,7 @@ class Log:
         return cls(
             kept["participant"], kept["origin"], [text.encode() for text in kept["headers"]],
             [None if text is None else text.encode() for text in kept["payloads"]], kept["checkpoint"],
-            kept["configurations"], {int(seq): at for seq, at in kept["superseded"].items()},
+            kept["configurations"], kept.get("accepted", []), {int(seq): at for seq, at in kept["superseded"].items()},
         )  # fmt: skip
 
 
@@ -1217,6 +1506,7 @@ class Follower:
         token, fetched = self._settled(base, configuration)
         self._records(fetched, token)
         self._gossip(configuration, token, fetched)
+        self._ask_peers(configuration, token, fetched)
         self._keep(configuration, token, fetched)
         if self.settings.values.get("probes", True):
             Prober(self, configuration, token).run()
@@ -1318,20 +1608,28 @@ class Follower:
                             self.held and self.held.checkpoint, token.raw)  # fmt: skip
         if self.held is not None and self.held.size == token.integer("size"):
             root = parse(self.held.checkpoint, CHECKPOINT).claims["root"]
-            self._same_history(root, token.claims["root"], token)
+            self._same_history(root, token, configuration)
         return token
 
-    def _same_history(self, held: str, found: str, token: Token) -> None:
-        if held != found and self.held is not None:
-            self.report.facts["evidence"] = {"held": self.held.checkpoint, "offered": token.raw}
-        self.report.require("5", "checkpoint: the history held is kept", held == found, "fork", held, found)
+    def _same_history(
+        self, held: str, token: Token, configuration: Configuration, headers: Sequence[bytes] = ()
+    ) -> None:
+        """The root of what is held at the size of ``token`` is the one signed there, or it is a fork."""
+        if held != token.claims["root"] and self.held is not None:
+            shown = [raw for raw in self.held.accepted if raw != configuration.raw]
+            mine = (self.held.checkpoint, self.held.headers)
+            self.report.facts["evidence"] = make_evidence(
+                self.target.participant, mine, (token.raw, headers), [*shown, configuration.raw]
+            )
+        self.report.require("5", "checkpoint: the history held is kept", held == token.claims["root"], "fork", held,
+                            token.claims["root"])  # fmt: skip
 
     def _settled(self, base: str, configuration: Configuration) -> tuple[Token, Fetched]:
         """Checkpoint and entries; where a payload is missing, the newest ones, as long as the log grows."""
         token = self._judged(base, configuration)
         while True:
             fetched = self._entries(base, configuration.url, token.integer("size"))
-            self._root(fetched, token)
+            self._root(fetched, token, configuration)
             check_digests(fetched.headers, fetched.payloads)
             self.report.check("6", "payload digests", True)
             missing = self._withheld(fetched)
@@ -1370,14 +1668,16 @@ class Follower:
                               f"{unescaped} lines that differ when written again")  # fmt: skip
         return fetched
 
-    def _root(self, fetched: Fetched, token: Token) -> None:
+    def _root(self, fetched: Fetched, token: Token, configuration: Configuration) -> None:
         root = b64(merkle_root(fetched.headers))
         self.report.require("4", "Merkle root", root == token.claims["root"], "root_mismatch", token.claims["root"],
                             root)  # fmt: skip
-        if self.held is not None:
-            before = parse(self.held.checkpoint, CHECKPOINT)
-            prefix = b64(merkle_root(fetched.headers[: before.integer("size")]))
-            self._same_history(before.claims["root"], prefix, token)
+        if self.held is None:
+            return
+        before = parse(self.held.checkpoint, CHECKPOINT)
+        prefix = b64(merkle_root(fetched.headers[: before.integer("size")]))
+        if prefix != before.claims["root"]:
+            self._same_history(prefix, token, configuration, fetched.headers)
 
     def _withheld(self, fetched: Fetched) -> list[str]:
         log = Log(self.target.participant, headers=fetched.headers)
@@ -1393,7 +1693,7 @@ class Follower:
             if header.seq != seq:
                 raise Refusal("bad_entry", f"expected seq {seq}, found {header.seq}")
             if header.record.partition("/")[0] not in RECORD_TYPES:
-                raise Refusal("unsupported_version", f"expected a type of version 1, found {header.record}")
+                raise Refusal("bad_entry", f"{UNKNOWN_TYPE}: {header.record}")
             if payload is not None:
                 check_record(self.target.participant, header.record, payload)
         except Refusal as refusal:
@@ -1412,7 +1712,7 @@ class Follower:
             last = latest[read_header(raw).record]
             if payload is not None and last != seq and read_header(fetched.headers[last]).at < self.now - 3600 - SKEW:
                 stale.append(seq)
-        faults = [item for item in skipped if item["code"] != "unsupported_version"]
+        faults = [item for item in skipped if not item["detail"].startswith(UNKNOWN_TYPE)]
         self.report.check("6", "each record is as section 4 and the directory say", not faults, "no fault", faults)
         self.report.check("4", "superseded payloads are erased after an hour", not stale, "null", stale[:20])
         puts = {record: seq for record, seq in latest.items() if read_header(fetched.headers[seq]).op == "put"}
@@ -1427,7 +1727,42 @@ class Follower:
             "skipped": skipped, "erased": sum(payload is None for payload in fetched.payloads),
         }  # fmt: skip
 
-    # ---- relays (section 7)
+    # ---- relays and gossip (section 7)
+
+    def _ask_peers(self, configuration: Configuration, token: Token, fetched: Fetched) -> None:
+        """What up to three peers hold of this participant: older says nothing, newer that the origin withholds."""
+        others = [url for url in self.trust.known(self.now) if url not in (self.target.url, self.settings.url)]
+        for url in others[: int(self.settings.values.get("gossip", 3))]:
+            try:
+                peer = self.trust.lookup(url, self.now)
+                answer = self.get(f"{peer.log_of(self.target.participant)}/checkpoint", peer.url)
+                if answer.status != 200:
+                    continue
+                other = parse(answer.text, CHECKPOINT)
+                check_party(other, configuration.url, self.target.participant)
+                check_signature(other, configuration.operating)
+                check_times(other, self.now, expiry=False)
+            except Refusal as refusal:
+                self.report.observations.append(f"peer {url}: {refusal}")
+                continue
+            self._compare(url, other, configuration, token, fetched)
+
+    def _compare(self, url: str, other: Token, configuration: Configuration, token: Token, fetched: Fetched) -> None:
+        size = other.integer("size")
+        if size > token.integer("size"):
+            self.report.observations.append(f"peer {url} holds {size} entries: the origin is withholding")
+            self.report.facts["withholding"] = url
+            return
+        if b64(merkle_root(fetched.headers[:size])) == other.claims["root"]:
+            return
+        peer = self.trust.lookup(url, self.now)
+        headers = self._entries(peer.log_of(self.target.participant), peer.url, size).headers if size < token.integer(
+            "size") else []  # fmt: skip
+        shown = [*(self.held.accepted if self.held else []), configuration.raw]
+        self.report.facts["evidence"] = make_evidence(
+            self.target.participant, (token.raw, fetched.headers), (other.raw, headers), list(dict.fromkeys(shown))
+        )
+        raise Refusal("fork", f"{url} holds another root of {self.target.participant} at size {size}")
 
     def _gossip(self, configuration: Configuration, token: Token, fetched: Fetched) -> None:
         for url in self.settings.values.get("relays", []):
@@ -1453,7 +1788,7 @@ class Follower:
             self.report.observations.append(f"relay {relay.url} holds {size} entries: the origin is withholding")
             return
         root = b64(merkle_root(fetched.headers[:size]))
-        self._same_history(root, other.claims["root"], other)
+        self._same_history(root, other, origin, fetched.headers)
         relayed = self._entries(base, relay.url, size)
         self.report.check("7", f"relay {relay.url}: headers byte for byte", relayed.headers == fetched.headers[:size],
                           "the origin's bytes", "other bytes")  # fmt: skip
@@ -1471,6 +1806,8 @@ class Follower:
         log.payloads = [payload if seq in current else None for seq, payload in enumerate(fetched.payloads)]
         chain = self.trust.chain(self.target.url, self.target.participant, Report())
         log.configurations = chain if configuration.raw == chain[-1] else [*chain[:-1], configuration.raw]
+        before = self.held.accepted if self.held else chain
+        log.accepted = list(dict.fromkeys([*before, *log.configurations]))
         log.save(self.path)
 
 
@@ -1700,22 +2037,29 @@ class Origin:
         self.configuration()
         return list(self.log.configurations)
 
-    def rotate(self, which: str) -> None:
-        """New operating or federation keys; a federation key is announced by the one before it."""
+    def rotate(self, which: str, *, keep: bool = False) -> None:
+        """New operating or federation keys; a federation key is announced by the one before it. ``keep``: overlap."""
         with self.lock:
             fresh, keys = Signer.new(), self.settings.keys
+            old = keys.rings.get(which, [])
             if which == "operating":
-                keys.replace("operating", [fresh])
+                keys.replace(which, [fresh, *old] if keep else [fresh])
                 self._configure()
-                self._sign()
             elif which == "federation":
-                old = keys.signer("federation")
-                keys.replace("federation", [old, fresh])
+                keys.replace(which, [*old, fresh])
                 self._configure()
-                keys.replace("federation", [fresh])
+                keys.replace(which, [fresh, *old] if keep else [fresh])
                 self._configure()
             else:
                 raise Refusal("bad_request", f"expected operating or federation, found {which}")
+            self._sign()
+
+    def drop(self, kid: str) -> None:
+        """Revoke a key: the configuration lists it no more."""
+        with self.lock:
+            self.settings.keys.drop(kid)
+            self._configure()
+            self._sign()
 
     # ---- the log
 
@@ -1802,6 +2146,17 @@ class Origin:
             del self.log.payloads[size:]
             self.log.superseded = {seq: at for seq, at in self.log.superseded.items() if seq < size}
             self._sign()
+
+    def other_history(self) -> Log:
+        """Betray: a log of the same size whose newest entry is another one, signed as the true one is."""
+        with self.lock:
+            header = strict_object(self.log.headers[-1])
+            other = compact(header | {"at": instant(read_instant(header["at"]) - 1)})
+            found = Log(self.log.participant, self.log.origin, [*self.log.headers[:-1], other], self.log.payloads)
+            claims = dict(parse(self.checkpoint(), CHECKPOINT).claims) | {"root": b64(merkle_root(found.headers))}
+            found.checkpoint = self.settings.keys.signer("operating").token(CHECKPOINT.typ, claims)
+            found.configurations = self.log.configurations
+            return found
 
     def take_back(self, log: Log) -> None:
         """Go on from the log that a peer held."""
@@ -1909,56 +2264,151 @@ class Visitors:
         return token, party
 
 
-class Inbox:
-    """Messages: each verified and answered with a receipt, a repeat with the first one (in memory only)."""
+PEERING = ("peering.proposed", "peering.approved", "peering.refused")
 
-    def __init__(self, settings: Settings, visitors: Visitors) -> None:
-        self.settings = settings
-        self.visitors = visitors
+
+class MessageBox:
+    """Messages on arrival (section 8): verified, kept and answered, a repeat with the first receipt (in memory)."""
+
+    def __init__(
+        self,
+        url: str,
+        participant: str,
+        signers: Callable[[], Sequence[Signer]],
+        bound: Callable[[str, str], Configuration],
+        *,
+        insecure: bool,
+    ) -> None:
+        self.url = url
+        self.participant = participant
+        self.signers = signers
+        self.bound = bound
+        self.insecure = insecure
         self.lock = threading.Lock()
         self.kept: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self.conflicts: list[str] = []
         self.messages: list[Json] = []
+        self.proposals: dict[str, Json] = {}
+        self.answers: dict[str, str] = {}
+        self.new: list[int] = []
 
-    def receive(self, raw: str) -> str:
+    def receive(self, raw: str, now: int) -> str:
         """The receipt of a message."""
         token = parse(raw, MESSAGE)
         claims = token.claims
-        try:
-            sender = self.visitors.get(claims["iss"], kid=token.header["kid"])
-        except Refusal as refusal:
-            code = "busy" if refusal.code in ("unreachable", "timeout") else "unknown_participant"
-            raise Refusal(code, refusal.detail) from refusal
+        sender, stranger = self._sender(token, now)
         check_signature(token, sender.operating)
-        if claims["aud"] != self.settings.url:
-            raise Refusal("wrong_audience", f"expected aud {self.settings.url}, found {short(claims['aud'])}")
-        content = compact([claims["aud"], claims["type"], json.dumps(claims["body"], sort_keys=True)])
+        check_audience(token, self.url)
         key = (claims["iss"], claims["jti"])
         with self.lock:
             if key in self.kept:
-                first, receipt = self.kept[key]
-                if first != content:
-                    raise Refusal("jti_conflict", f"expected the content first sent as {key[1]}, found another")
-                return receipt
-        check_times(token, clock())
-        self._content(claims, sender)
-        answer = {"iss": self.settings.url, "aud": claims["iss"], "iat": clock(), "jti": claims["jti"]}
-        answer["digest"] = b64(hashlib.sha256(raw.encode()).digest())
-        with self.lock:
-            self.kept[key] = (content, self.settings.keys.signer("operating").token(RECEIPT.typ, answer))
+                return self._again(key, raw, content_of(claims))
+            check_times(token, now)
+            self._content(claims, sender, stranger, now)
+            answer = {"iss": self.url, "aud": claims["iss"], "iat": now, "jti": claims["jti"]}
+            answer["digest"] = b64(hashlib.sha256(raw.encode()).digest())
+            self.kept[key] = (content_of(claims), self.signers()[0].token(RECEIPT.typ, answer))
             self.messages.append(claims)
             return self.kept[key][1]
 
-    def _content(self, claims: Json, sender: Configuration) -> None:
-        for name, value in (("jti", claims["jti"]), ("request", claims["body"].get("request", claims["jti"]))):
-            try:
-                uuid.UUID(value)
-            except (ValueError, AttributeError, TypeError) as error:
-                raise Refusal("bad_request", f"{name}: expected a UUID, found {short(value)}") from error
-        if claims["type"] == "contact.requested":
-            for name, code in (("from", sender.participant), ("to", self.settings.participant)):
-                value = str(claims["body"].get(name))
+    def _again(self, key: tuple[str, str], raw: str, content: bytes) -> str:
+        first, receipt = self.kept[key]
+        if first != content:
+            self.conflicts.append(raw)
+            raise Refusal("jti_conflict", f"expected the content first sent as {key[1]}, found another")
+        token = parse(receipt, RECEIPT)
+        if token.header["kid"] not in {signer.kid for signer in self.signers()}:
+            receipt = self.signers()[0].token(RECEIPT.typ, token.claims)
+            self.kept[key] = (first, receipt)
+        return receipt
+
+    def _sender(self, token: Token, now: int) -> tuple[Configuration, bool]:
+        """Who sent it, and whether it is a stranger, who is believed for a proposal only."""
+        claims = token.claims
+        try:
+            return self.bound(claims["iss"], token.header["kid"]), False
+        except Refusal as refusal:
+            if claims["type"] not in PEERING:
+                code = "busy" if refusal.code in ("unreachable", "timeout") else "unknown_participant"
+                raise Refusal(code, refusal.detail) from refusal
+        return self._introduced(claims, now), True
+
+    def _introduced(self, claims: Json, now: int) -> Configuration:
+        """The configuration that a ``peering.*`` message carries, proven by itself alone."""
+        body = claims["body"]
+        if set(body) != {"participant", "configuration"} or not all(isinstance(text, str) for text in body.values()):
+            raise Refusal("bad_request", f"expected participant and configuration as texts, found {sorted(body)}")
+        found = read_configuration(
+            body["configuration"], None, now=now, url=claims["iss"], participant=body["participant"]
+        )
+        check_identifier(found.url, insecure=self.insecure)
+        return found
+
+    def _content(self, claims: Json, sender: Configuration, stranger: bool, now: int) -> None:
+        kind, body = claims["type"], claims["body"]
+        if kind in PEERING:
+            self._peering(kind, self._introduced(claims, now), stranger, now)
+        elif kind == "contact.requested":
+            for name, code in (("from", sender.participant), ("to", self.participant)):
+                value = str(body.get(name))
                 if not value.startswith(f"{code}:unit/"):
                     raise Refusal("wrong_participant", f"{name}: expected a unit of {code}, found {short(value)}")
+        else:
+            raise Refusal("bad_request", f"expected a type of {PEERING}, found {short(kind)}")
+
+    def _peering(self, kind: str, shown: Configuration, stranger: bool, now: int) -> None:
+        if shown.participant == self.participant:
+            raise Refusal("participant_taken", f"expected another code than {self.participant}, found it claimed")
+        self.new = [at for at in self.new if at > now - 3600]
+        full = shown.url not in self.proposals and len(self.proposals) >= PROPOSALS
+        if stranger and (full or len(self.new) >= 20):
+            raise Refusal("rate_limited", "expected fewer new proposals, found the hour's or the list's limit")
+        self.answers[shown.url] = kind
+        if stranger:
+            self.new.append(now)
+        if stranger and kind == "peering.proposed":
+            signer = parse(shown.raw, STATEMENT).header["kid"]
+            found = {"participant": shown.participant, "url": shown.url, "fingerprint": signer}
+            self.proposals[shown.url] = found | {"messages": shown.node["messages"]}
+
+
+class Outbox:
+    """Messages of this node: signed, sent, and kept with their receipts (no queue: a command asks again)."""
+
+    def __init__(self, settings: Settings, origin: Origin) -> None:
+        self.settings = settings
+        self.origin = origin
+        self.sent: dict[str, list[str]] = {}
+
+    def introduction(self) -> Json:
+        """The body of a ``peering.*`` message."""
+        return {"participant": self.settings.participant, "configuration": self.origin.configuration()}
+
+    def sign(self, aud: str, kind: str, body: Json, jti: str, **claims: object) -> str:
+        """A message, kept before it leaves."""
+        now = clock()
+        content: Json = {"iss": self.settings.url, "aud": aud, "jti": jti, "iat": now, "exp": now + 3600}
+        content |= {"type": kind, "body": body} | claims
+        token = self.settings.keys.signer("operating").token(MESSAGE.typ, content)
+        self.sent.setdefault(jti, []).append(token)
+        return token
+
+    def send(self, where: str, aud: str, kind: str, body: Json, jti: str | None = None) -> Json:
+        """Send a message once; what was answered, and whether the receipt counts."""
+        name = jti or str(uuid.uuid4())
+        answer = self.settings.web.ask(where, body=self.sign(aud, kind, body, name).encode())
+        found: Json = {"jti": name, "status": answer.status}
+        if answer.status != 200:
+            return found | {"code": answer.problem(), "detail": answer.text[:400]}
+        shown = self.settings.web.ask(f"{aud}/.well-known/openid-federation", limit=TOKEN_LIMIT).text
+        keys = read_configuration(shown, None, now=clock(), url=aud).operating
+        try:
+            check_receipt(
+                answer.text, keys, iss=aud, aud=self.settings.url, jti=name, sent=self.sent[name], now=clock()
+            )
+        except Refusal as refusal:
+            return found | {"code": refusal.code, "detail": refusal.detail}
+        return found | {"code": "ok", "receipt": answer.text}
 
 
 class Node:
@@ -1968,7 +2418,15 @@ class Node:
         self.settings = settings
         self.origin = Origin(settings)
         self.visitors = Visitors(settings, self.origin)
-        self.inbox = Inbox(settings, self.visitors)
+        self.inbox = MessageBox(
+            settings.url,
+            settings.participant,
+            lambda: settings.keys.rings["operating"],
+            lambda url, kid: self.visitors.get(url, kid=kid),
+            insecure=settings.insecure,
+        )
+        self.outbox = Outbox(settings, self.origin)
+        self.split: set[str] = set()
         self.anchor = AnchorService(settings, self.origin) if "anchor_service" in settings.values else None
         self.faults: set[str] = set()
         self.received: list[Json] = []
@@ -2079,36 +2537,40 @@ class Node:
     # ---- pushing out
 
     def push_forever(self) -> None:
-        """Push each new checkpoint and configuration to the peers, at most one per second."""
+        """Push each new checkpoint and configuration: the newest of each to every peer, until it answers 202."""
+        waiting: dict[tuple[str, str], tuple[str, float, float]] = {}
         sent: set[str] = set()
-        while not self.stopping.is_set():
-            if self.origin.changed.wait(0.5):
+        while not self.stopping.wait(0.5):
+            if self.origin.changed.is_set():
                 self.origin.changed.clear()
-                fresh = [raw for raw in (self.origin.configuration(), self.origin.checkpoint()) if raw not in sent]
-                sent.update(fresh)
-                for url in self._peers():
-                    self._push(url, fresh)
-                self.stopping.wait(1.0)
+                fresh = {ENTITY_TYPE: self.origin.configuration(), "application/jwt": self.origin.checkpoint()}
+                fresh = {media: raw for media, raw in fresh.items() if raw not in sent}
+                sent.update(fresh.values())
+                waiting |= {(url, media): (raw, 0.0, 1.0) for url in self._peers() for media, raw in fresh.items()}
+            for (url, media), (raw, due, pause) in list(waiting.items()):
+                if due > time.monotonic():
+                    continue
+                if self._push(url, media, raw):
+                    del waiting[url, media]
+                else:
+                    waiting[url, media] = (raw, time.monotonic() + pause, min(2 * pause, 60.0))
 
     def _peers(self) -> set[str]:
-        found = {str(peer["url"]) for peer in self.settings.values.get("peers", [])}
-        if self.settings.anchor is not None:
-            trust, report = self.visitors.trust, Report()
-            try:
-                found |= set(trust.anchor_list(report, trust.anchor_endpoints(report, clock())))
-            except Refusal as refusal:
-                self.pushed.append({"to": self.settings.anchor["url"], "code": refusal.code})
-        return found - {self.settings.url}
+        try:
+            return set(self.visitors.trust.known(clock()))
+        except Refusal as refusal:
+            self.pushed.append({"to": "the anchor", "code": refusal.code})
+            return {str(peer["url"]) for peer in self.settings.peers()}
 
-    def _push(self, url: str, tokens: list[str]) -> None:
+    def _push(self, url: str, media: str, raw: str) -> bool:
+        found: Json = {"to": url, "type": media}
         try:
             where = str(self.visitors.get(url).node["checkpoints"])
-            for raw in tokens:
-                media = "application/jwt" if raw == self.origin.log.checkpoint else ENTITY_TYPE
-                answer = self.settings.web.ask(where, body=raw.encode(), media_type=media)
-                self.pushed.append({"to": url, "status": answer.status})
+            found["status"] = self.settings.web.ask(where, body=raw.encode(), media_type=media).status
         except Refusal as refusal:
-            self.pushed.append({"to": url, "code": refusal.code, "detail": refusal.detail})
+            found |= {"code": refusal.code, "detail": refusal.detail}
+        self.pushed.append(found)
+        return found.get("status") == 202
 
 
 def spoil(lines: list[bytes], start: int, faults: set[str]) -> list[bytes]:
@@ -2128,7 +2590,8 @@ def spoil(lines: list[bytes], start: int, faults: set[str]) -> list[bytes]:
     return spoiled
 
 
-FAULTS = frozenset({"bad_range", "bad_entry", "root_mismatch", "bad_digest", "withheld_payload", "expired"})
+FOLLOWER_FAULTS = frozenset({"bad_range", "bad_entry", "root_mismatch", "bad_digest", "withheld_payload", "expired"})
+FAULTS = FOLLOWER_FAULTS | {"receipt", "deaf"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -2223,6 +2686,8 @@ class Public(Handler):
             return
         self.node.reads.append({"reader": reader and reader.url, "log": participant, "what": what})
         log = self.node.log(participant, reader, entries=what == "entries")
+        if reader is not None and log is self.node.origin.log and reader.url in self.node.split:
+            log = self.node.origin.other_history()
         if what == "checkpoint":
             expired = "expired" in self.node.faults and log is self.node.origin.log
             raw = self.node.origin.expired() if expired else log.checkpoint
@@ -2266,16 +2731,25 @@ class Public(Handler):
         else:
             raise Refusal("not_found", f"expected a path of the anchor, found {short(self.path)}")
 
+    def _receipt(self, raw: str) -> str:
+        receipt = self.node.inbox.receive(raw, clock())
+        if "receipt" in self.node.faults:
+            claims = parse(receipt, RECEIPT).claims | {"digest": b64(bytes(32))}
+            return self.node.settings.keys.signer("operating").token(RECEIPT.typ, claims)
+        return receipt
+
     def do_POST(self) -> None:
         """Take pushes and messages."""
         path, _ = self._route()
         try:
             raw = self.body(TOKEN_LIMIT).decode("utf-8", "replace")
+            if "deaf" in self.node.faults:
+                raise Refusal("busy", "expected to be heard, found a node that plays deaf")
             if path == ["federation", "v1", "checkpoints"]:
                 self.node.pushed_in(raw)
                 self.answer(202, "", b"")
             elif path == ["federation", "v1", "messages"]:
-                self.answer(200, "application/jwt", self.node.inbox.receive(raw).encode())
+                self.answer(200, "application/jwt", self._receipt(raw).encode())
             else:
                 raise Refusal("not_found", f"expected a path of the protocol, found {short(self.path)}")
         except Refusal as refusal:
@@ -2285,9 +2759,11 @@ class Public(Handler):
 class Control(Handler):
     """Commands to the node, on loopback: POST a JSON object with ``do``; GET says what happened.
 
-    ``append`` (entries), ``publish`` (document), ``rotate`` (which), ``grant`` (url, participant, jwks), ``revoke``
-    (url), ``readers`` (urls), and to play false: ``fault`` (names, see ``FAULTS``), ``rewrite`` (seq), ``truncate``
-    (size), ``backdate`` (seconds).
+    ``append`` (entries), ``publish`` (document), ``rotate`` (which, keep), ``drop`` (kid), ``grant`` (url,
+    participant, jwks), ``revoke`` (url), ``readers`` (urls), ``follow`` (participants: what the reports say), ``pin``
+    (url, participant, thumbprint), ``propose`` (url), ``approve`` and ``refuse`` (url of a proposal; approving pins),
+    ``send`` (url, type, body, jti); and to play false: ``fault`` (names, see ``FAULTS``), ``rewrite`` (seq),
+    ``truncate`` (size), ``backdate`` (seconds), ``split`` (urls of readers that see another newest entry).
     """
 
     def do_GET(self) -> None:
@@ -2295,26 +2771,37 @@ class Control(Handler):
         node = self.node
         found = {"size": node.origin.log.size, "checkpoint": node.origin.checkpoint(), "received": node.received}
         found |= {"pushed": node.pushed, "reads": node.reads, "messages": node.inbox.messages}
+        found |= {"proposals": node.inbox.proposals, "answers": node.inbox.answers, "peers": node.settings.peers()}
+        found |= {"conflicts": node.inbox.conflicts, "sent": node.outbox.sent}
         self.answer(200, "application/json", compact(found | {"faults": sorted(node.faults)}))
 
     def do_POST(self) -> None:
         """One command."""
         try:
             command = strict_object(self.body(RESPONSE_LIMIT), "the command")
-            self._do(str(command.get("do")), command)
+            found = self._do(str(command.get("do")), command)
         except Refusal as refusal:
             self.problem(refusal)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             self.problem(Refusal("bad_request", f"expected the members of the command, found {error!r}"))
         else:
-            self.answer(200, "application/json", compact({"size": self.node.origin.log.size}))
+            more = found if isinstance(found, dict) else {}
+            self.answer(200, "application/json", compact({"size": self.node.origin.log.size} | more))
 
-    def _do(self, what: str, command: Json) -> None:
+    def _do(self, what: str, command: Json) -> object:
         node, origin = self.node, self.node.origin
         commands: dict[str, Callable[[], object]] = {
             "append": lambda: origin.append(command["entries"]),
             "publish": lambda: origin.publish(command["document"]),
-            "rotate": lambda: origin.rotate(command["which"]),
+            "rotate": lambda: origin.rotate(command["which"], keep=bool(command.get("keep"))),
+            "drop": lambda: origin.drop(str(command["kid"])),
+            "follow": lambda: self._follow(command.get("participants")),
+            "pin": lambda: node.settings.pin({name: command[name] for name in ("url", "participant", "thumbprint")}),
+            "propose": lambda: self._peering("peering.proposed", str(command["url"])),
+            "approve": lambda: self._decide(str(command["url"]), approve=True),
+            "refuse": lambda: self._decide(str(command["url"]), approve=False),
+            "send": lambda: self._send(command),
+            "split": lambda: node.split.update(command["urls"]),
             "rewrite": lambda: origin.rewrite(int(command["seq"])),
             "truncate": lambda: origin.truncate(int(command["size"])),
             "backdate": lambda: origin.backdate(int(command["seconds"])),
@@ -2325,7 +2812,32 @@ class Control(Handler):
         }
         if what not in commands:
             raise Refusal("bad_request", f"expected one of {sorted(commands)}, found {short(what)}")
-        commands[what]()
+        return commands[what]()
+
+    def _follow(self, participants: list[str] | None) -> Json:
+        """Follow as the command line does, without probes; the report of each node by its code."""
+        settings = Settings(self.node.settings.file)
+        settings.values |= {"probes": False}
+        report = follow(settings)
+        nodes = [item for item in report["nodes"] if participants is None or item["participant"] in participants]
+        return {"nodes": {item["participant"]: item for item in nodes}}
+
+    def _send(self, command: Json) -> Json:
+        url = str(command["url"])
+        where = str(command.get("where", f"{url}/federation/v1/messages"))
+        return self.node.outbox.send(where, url, str(command["type"]), command["body"], command.get("jti"))
+
+    def _peering(self, kind: str, url: str) -> Json:
+        return self._send({"url": url, "type": kind, "body": self.node.outbox.introduction()})
+
+    def _decide(self, url: str, *, approve: bool) -> Json:
+        proposal = self.node.inbox.proposals.pop(url, None)
+        if proposal is None:
+            raise Refusal("not_found", f"expected a proposal that waits, found none of {short(url)}")
+        if approve:
+            pin = {"url": url, "participant": proposal["participant"], "thumbprint": proposal["fingerprint"]}
+            self.node.settings.pin(pin)
+        return self._peering("peering.approved" if approve else "peering.refused", url)
 
     def _fault(self, names: set[str]) -> None:
         if names - FAULTS:
@@ -2383,13 +2895,27 @@ def serve(settings: Settings, port: int | None) -> None:
         node.stopping.set()
 
 
+def check(path: Path) -> int:
+    """Say what a file of evidence proves."""
+    try:
+        found = check_evidence(strict_json(path.read_bytes(), path.name))
+    except Refusal as refusal:
+        print(json.dumps({"proven": False, "code": refusal.code, "detail": refusal.detail}))
+        return 1
+    print(json.dumps({"proven": True} | found))
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="An independent implementation of the federation protocol.")
-    parser.add_argument("command", choices=("keys", "follow", "serve"))
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("command", choices=("keys", "follow", "serve", "check"))
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--evidence", type=Path)
     parser.add_argument("--port", type=int)
     chosen = parser.parse_args(arguments)
+    if chosen.command == "check":
+        return check(chosen.evidence)
     settings = Settings(chosen.config)
     if chosen.command == "serve":
         serve(settings, chosen.port)
