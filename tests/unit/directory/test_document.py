@@ -21,7 +21,7 @@ from directory.document import (
     parse_documents,
 )
 from directory.errors import InvalidInputError
-from tests.faults import refused_places
+from tests.named_faults import refused_places
 from tests.records import ABSENT, make_agency, make_document, make_member, make_participant, make_rota, make_unit
 
 DATA = Path(__file__).parents[3] / "web/data"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from directory import part_rules
 from directory.errors import InvalidInputError
-from tests.faults import faults_of, refused_places
+from tests.named_faults import faults_of, refused_places
 
 NOT_OBJECTS = [None, "text", 3, True, [], ["siena"]]
 OBJECT_RULES = [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from directory.errors import InvalidInputError
 from directory.record_schemas import _SCHEMAS, LARGEST_RECORD, validate_record
 from directory.vocabulary import RECORD_TYPES
-from tests.faults import faults_of, refused_places
+from tests.named_faults import faults_of, refused_places
 from tests.records import (
     ABSENT,
     make_agency,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from directory import value_rules
 from directory.errors import InvalidInputError
 from directory.vocabulary import CHANNELS, CROSSINGS, LANGUAGES
-from tests.faults import faults_of, refused_places
+from tests.named_faults import faults_of, refused_places
 
 NOT_TEXT = [None, 7, True, 1.5, [], ["a"], {}, {"a": 1}]
 TEXT_RULES = [
