@@ -12,6 +12,7 @@ from federation.head import Head
 from federation.identity import AnchorIdentity
 from federation.keys import KeySet
 from federation.log import load_head, read_entries
+from federation.own_node import check_clock_plausible, check_own_log_open
 from federation.participants import configurations_chain, load_by_entity, load_configuration
 from federation.read_tokens import check_may_read_entries, load_reader_keys, verify_read_token
 from federation.statements import make_anchor_configuration
@@ -39,8 +40,9 @@ def configurations(session: Session, participant: str) -> list[str]:
 
 
 def checkpoint(session: Session, here: Held, authorization: str | None, participant: str, now: dt.datetime) -> str:
-    """The newest checkpoint held of a participant, for every trusted node."""
+    """The newest checkpoint held of a participant, for every trusted node; the own one only while it may be shown."""
     _admit(session, here, authorization, now)
+    _check_shown(session, here, participant)
     token = _held_head(session, participant).checkpoint
     if token is None:
         raise NotHeldError(f"no checkpoint of {participant} is held here")
@@ -52,6 +54,7 @@ def entries_page(
 ) -> bytes:
     """The page of a log that begins at ``start``, for whoever its origin shares it with."""
     reader = _admit(session, here, authorization, now)
+    _check_shown(session, here, participant)
     head = _held_head(session, participant)
     if reader is not None:
         check_may_read_entries(session, reader, participant)
@@ -65,8 +68,9 @@ def compressed(page: bytes) -> bytes:
     return gzip.compress(page, _GZIP_LEVEL, mtime=0)
 
 
-def anchor_configuration(here: Held, now: dt.datetime) -> str:
-    """The configuration of the anchor that this node runs."""
+def anchor_configuration(session: Session, here: Held, now: dt.datetime) -> str:
+    """The configuration of the anchor that this node runs; ClockError where the clock cannot be right."""
+    check_clock_plausible(session, now)
     return make_anchor_configuration(_anchor(here), now).token
 
 
@@ -78,6 +82,7 @@ def anchor_list(session: Session, here: Held) -> list[str]:
 
 def anchor_statement(session: Session, here: Held, subject: str, now: dt.datetime) -> str:
     """The anchor's word about one node; NotHeldError where it vouches for no such node."""
+    check_clock_plausible(session, now)
     return fetch_statement(session, _anchor(here), subject, now).token
 
 
@@ -122,6 +127,12 @@ def _note_refused(
     session.rollback()
     if reader is not None:
         here.node.refused.note(here.node.engine, reader.participant, keys, token, error, now)
+
+
+def _check_shown(session: Session, here: Held, participant: str) -> None:
+    """Raise FederationError ``busy`` for the own log while it is not known to be the newest (section 5)."""
+    if participant == here.config.participant:
+        check_own_log_open(session)
 
 
 def _held_head(session: Session, participant: str) -> Head:

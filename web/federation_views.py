@@ -63,7 +63,8 @@ def take_statement() -> tuple[Response, int]:
 def show_anchor_configuration() -> Response:
     """The configuration of the anchor that this node runs."""
     here = held()
-    return Response(federation_answers.anchor_configuration(here, here.clock()), content_type=ENTITY_STATEMENT)
+    token = federation_answers.anchor_configuration(db.session(), here, here.clock())
+    return Response(token, content_type=ENTITY_STATEMENT)
 
 
 @blueprint.get("/anchor/list")

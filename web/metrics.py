@@ -11,6 +11,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from sqlalchemy.orm import Session
 
 from federation.log import load_heads
+from federation.own_node import load_own_node
 from federation.refusals import count_refusals
 from sync.status import load_statuses
 
@@ -36,7 +37,7 @@ class DatabaseCollector(Collector):
             size.add_metric([head.participant], head.size)
             if head.issued_at is not None:
                 age.add_metric([head.participant], (self._now - head.issued_at).total_seconds())
-        yield from (size, age, *self._sync(), self._refusals())
+        yield from (size, age, *self._sync(), self._refusals(), *self._own_node())
 
     def _sync(self) -> Iterator[Metric]:
         ok = GaugeMetricFamily("veza_sync_ok", "Whether the last pull went well", labels=["participant", "result"])
@@ -48,6 +49,15 @@ class DatabaseCollector(Collector):
             if status.last_success_at is not None:
                 success.add_metric([participant], (self._now - status.last_success_at).total_seconds())
         yield from (ok, success)
+
+    def _own_node(self) -> Iterator[Metric]:
+        own = load_own_node(self._session)
+        held_back = GaugeMetricFamily("veza_own_log_held_back", "Whether the own log is not signed", labels=["reason"])
+        held_back.add_metric([own.held_back or "none"], float(own.held_back is not None))
+        refused = GaugeMetricFamily("veza_clock_refused", "Whether the clock cannot be right", labels=["rule"])
+        rule = (own.clock_refused or "none").partition(":")[0]
+        refused.add_metric([rule], float(own.clock_refused is not None))
+        yield from (held_back, refused)
 
     def _refusals(self) -> Metric:
         refused = CounterMetricFamily("veza_refusals", "What of others was refused", labels=["peer", "code"])
