@@ -105,7 +105,7 @@ def make_evidence(
     headers: list[list[object]] = []
     proofs: dict[str, list[str]] = {"held": [], "offered": []}
     if divergence is not None and held.size != offered.size:
-        _check_divergence(held, offered, divergence)
+        check_divergence(held, offered, divergence)
         texts = divergence.held_header.decode("utf-8"), divergence.offered_header.decode("utf-8")
         headers = [[divergence.seq, *texts]]
         proofs = {
@@ -255,7 +255,7 @@ def _check_contradiction(held: Checkpoint, offered: Checkpoint, members: Mapping
         if held.root == offered.root:
             raise LogIntegrityError("root_mismatch", f"both checkpoints give one root at size {held.size}: no fork")
         return
-    _check_divergence(held, offered, _read_divergence(members))
+    check_divergence(held, offered, _read_divergence(members))
 
 
 def _read_divergence(members: Mapping[str, Any]) -> Divergence:
@@ -284,7 +284,7 @@ def _hashes(path: object) -> tuple[bytes, ...]:
     return tuple(b64url_decode(step) for step in steps)
 
 
-def _check_divergence(held: Checkpoint, offered: Checkpoint, divergence: Divergence) -> None:
+def check_divergence(held: Checkpoint, offered: Checkpoint, divergence: Divergence) -> None:
     """Two different headers at one place, each proven under its root (LogIntegrityError ``root_mismatch``)."""
     if divergence.held_header == divergence.offered_header:
         raise LogIntegrityError("root_mismatch", f"the two headers at {divergence.seq} are one and the same")

@@ -15,7 +15,6 @@ from federation.checkpoint import Checkpoint
 from federation.entries import Entry, decode_page, page_end
 from federation.errors import EntryError, FederationError, LogIntegrityError
 from federation.head import Head
-from federation.merkle import EMPTY_ROOT, Frontier
 from sync.errors import PeerError, RunLimitError
 from sync.source import Source
 from sync.spool import Page, Spool
@@ -97,26 +96,19 @@ def read_spooled(spool: Spool) -> Iterator[Entry]:
         yield from decode_page(page.body, page.count)
 
 
-def is_rewritten(source: Source, offered: Checkpoint, limits: Limits) -> bool:
-    """Whether the whole log from 0, as the source serves it, gives the signed root.
+def read_headers(source: Source, offered: Checkpoint, limits: Limits) -> Generator[bytes, None, None]:
+    """The headers of the whole log from 0 up to ``offered``, as the source serves them; nothing is kept.
 
-    Asked where what is held does not lead there: then the origin has rewritten its history. Nothing is kept.
+    Raises EntryError and PeerError as the source's pages do, RunLimitError where they are more than one run fetches.
     """
-    nothing = Head(offered.participant, False, 0, EMPTY_ROOT, Frontier(), None, None, None, None, None)
-    if offered.size > limits.run_entries:
-        return False
-    log, allowance = TrustedLog(nothing, offered), Allowance.of(limits)
-    try:
-        plan = _plan(0, offered.size, offered.size)
-        with closing(_pages_ahead(source, plan, limits.pages_ahead)) as pages:
-            for page in pages:
-                log.add_page(page.body)
-                allowance.take(page)
-                if allowance.bytes <= 0:
-                    return False
-    except (PeerError, FederationError):
-        return False
-    return log.frontier.root() == offered.root
+    allowance = Allowance.of(limits)
+    plan = _plan(0, offered.size, offered.size)
+    with closing(_pages_ahead(source, plan, limits.pages_ahead)) as pages:
+        for page in pages:
+            allowance.take(page)
+            if allowance.entries < 0 or allowance.bytes <= 0:
+                raise RunLimitError(f"the log of {offered.size} entries is more than one run fetches")
+            yield from (entry.header for entry in decode_page(page.body, page.count))
 
 
 def _resumed(fetching: Fetching, offered: Checkpoint) -> TrustedLog:

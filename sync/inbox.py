@@ -2,8 +2,8 @@
 
 Anybody may post them, because the signature decides. So a refused post costs a verification and no write to the
 database, but a count where its author signed it, and nothing is dialled here: what is ahead, or signed by a key that is
-not known yet, is noted for the worker. An older checkpoint accuses nobody; two roots at one size are a fork, wherever
-they came from.
+not known yet, is noted for the worker. An older checkpoint is compared with what is held (``sync.comparing``): alone
+it accuses nobody, but two that cannot both be true are a fork, wherever they came from.
 """
 
 import datetime as dt
@@ -11,18 +11,19 @@ import datetime as dt
 from sqlalchemy.orm import Session
 
 from directory.database import reading
-from federation.checkpoint import Checkpoint, compare_checkpoint, read_checkpoint, verify_checkpoint
+from federation.checkpoint import Checkpoint, read_checkpoint, verify_checkpoint
 from federation.errors import ConcurrentAppendError, FederationError, LogIntegrityError, TokenError, TrustError
 from federation.head import Head
-from federation.log import create_log, load_head, load_seen_root, mark_disputed, touch_head
+from federation.log import create_log, load_head, touch_head
 from federation.participants import TrustedNode, load_by_entity, load_participant, store_configuration
 from federation.signing import CHECKPOINT, ENTITY_STATEMENT, ParsedToken, parse_token
+from sync.comparing import Comparison, Place
 from sync.configurations import federation_keys, is_usable, verify_offered
 from sync.node import Node
 from sync.run import Run
 from sync.storing import store
 from sync.strangers import ask_for_configuration
-from sync.wanted import load_wanted, want_pull
+from sync.wanted import load_wanted, want_pull, want_refresh
 
 
 def receive_statement(node: Node, token: bytes, now: dt.datetime) -> None:
@@ -80,46 +81,53 @@ def _take_configuration(run: Run, author: TrustedNode, token: bytes) -> None:
 
 
 def _take_checkpoint(run: Run, author: TrustedNode, head: Head | None, token: bytes) -> None:
-    offered = verify_checkpoint(
+    try:
+        offered = _verify(run, author, token, relayed=False)
+    except TokenError as error:
+        if error.code == "expired" and head is not None and author.trust != "own":
+            # of no use any more, and yet a fork where it contradicts what is held: its signature stays true
+            _compare(run, author, head, _verify(run, author, token, relayed=True))
+        raise
+    if author.trust == "own":
+        return  # nobody tells this node about its own log by a push
+    if head is None:
+        head = store(run.node.engine, lambda session: create_log(session, author.participant, own=False))
+    place = _compare(run, author, head, offered)
+    if place == "ahead" and head.disputed is None:
+        _note(run, author, offered)
+    elif place == "proven" and _is_newer(head, offered):
+        _touch(run, offered)
+
+
+def _verify(run: Run, author: TrustedNode, token: bytes, *, relayed: bool) -> Checkpoint:
+    return verify_checkpoint(
         token,
         entity_id=author.entity_id,
         participant=author.participant,
         keys=author.operating_keys if is_usable(author, run.now) else {},
         now=run.now,
+        relayed=relayed,
     )
-    if author.trust == "own":
-        return  # nobody tells this node about its own log by a push
-    if head is None:
-        head = store(run.node.engine, lambda session: create_log(session, author.participant, own=False))
-    standing = _compare(run, head, offered)
-    if standing == "ahead" and head.disputed is None:
-        _note(run, offered)
-    elif standing == "fresh" and head.issued_at != offered.issued_at:
-        _touch(run, offered)
 
 
-def _compare(run: Run, head: Head, offered: Checkpoint) -> str:
-    """Where the checkpoint stands beside what is held and was ever accepted; a fork is kept as evidence."""
+def _compare(run: Run, author: TrustedNode, head: Head, offered: Checkpoint) -> Place:
+    """Where the checkpoint stands; a fork is kept with its evidence, and the worker is told to see to it."""
+    comparison = Comparison(run, author)
     try:
-        standing = compare_checkpoint(head, offered, relayed=True)
-        if standing == "older":
-            _check_seen(run, offered)
+        return comparison.place(head, offered, None)
     except LogIntegrityError:
-        if head.disputed is None:
-            store(run.node.engine, lambda session: mark_disputed(session, head.participant, offered.token))
+        if comparison.has_opened:
+            store(run.node.engine, lambda session: want_refresh(session, author.participant, run.now))
         raise
-    return standing
 
 
-def _check_seen(run: Run, offered: Checkpoint) -> None:
-    with reading(run.node.engine) as session:
-        seen = load_seen_root(session, offered.participant, offered.size)
-    if seen not in (None, offered.root):
-        raise LogIntegrityError("fork", f"{offered.participant} signed two roots at size {offered.size}")
+def _is_newer(head: Head, offered: Checkpoint) -> bool:
+    return offered.size == head.size and (head.issued_at is None or head.issued_at < offered.issued_at)
 
 
-def _note(run: Run, offered: Checkpoint) -> None:
-    """Let the worker pull up to this checkpoint, unless it is asked to go as far already."""
+def _note(run: Run, author: TrustedNode, offered: Checkpoint) -> None:
+    """Let the worker pull up to this checkpoint, unless it is asked to go as far already; it is kept in any case."""
+    Comparison(run, author).keep(offered, None)
     with reading(run.node.engine) as session:
         wanted = load_wanted(session).get(offered.participant)
     if not wanted or read_checkpoint(wanted).size < offered.size:

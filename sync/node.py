@@ -1,6 +1,7 @@
 """The node as the jobs of this package see it: what it is, where it stores, how it reaches others."""
 
 import datetime as dt
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Node:
     transport: PeerTransport
     settings: NodeSettings = field(default_factory=NodeSettings)
     anchor_identity: AnchorIdentity | None = None
+    chance: random.Random = field(default_factory=random.SystemRandom)
+    """Chooses whom to compare notes with: nobody can foresee it, and a test can repeat it."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process is asked to stop."""
     refused: RefusedPosts = field(default_factory=RefusedPosts)

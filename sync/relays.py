@@ -26,6 +26,22 @@ def relay_sources(run: Run, participant: str, traffic: Traffic) -> Iterator[Sour
         yield Source(run, node, participant, traffic)
 
 
+def peer_sources(run: Run, participant: str, traffic: Traffic) -> list[Source]:
+    """Every other trusted node that can be asked now: those that did not answer last time only where no other is left.
+
+    A dead peer would cost each run its limit, and it is asked anew as soon as a sync of its own log succeeded.
+    """
+    with reading(run.node.engine) as session:
+        nodes, statuses = load_participants(session), load_statuses(session)
+    candidates = [node for node in nodes if _may_relay(node, participant, run.now)]
+    answering = [node for node in candidates if not _was_silent(statuses.get(node.participant))]
+    return [Source(run, node, participant, traffic) for node in answering or candidates]
+
+
+def _was_silent(status: Status | None) -> bool:
+    return status is not None and status.last_result in ("unreachable", "timeout")
+
+
 def _may_relay(node: TrustedNode, participant: str, now: dt.datetime) -> bool:
     if node.trust == "own" or node.participant == participant or node.configuration is None:
         return False

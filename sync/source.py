@@ -50,10 +50,11 @@ class Source:
         limits = self._run.node.limits
         return self._get(url, JSON, limits.list_bytes, limits.page_seconds, signed_in=False).body
 
-    def checkpoint(self) -> bytes:
-        """The newest checkpoint of the participant that the node has."""
+    def checkpoint(self, seconds: float | None = None) -> bytes:
+        """The newest checkpoint of the participant that the node has, within ``seconds`` where they are given."""
         limits = self._run.node.limits
-        return self._get(f"{self._log_url()}/checkpoint", JWT, limits.token_bytes, limits.token_seconds).body
+        allowed = limits.token_seconds if seconds is None else seconds
+        return self._get(f"{self._log_url()}/checkpoint", JWT, limits.token_bytes, allowed).body
 
     def page(self, start: int) -> bytes:
         """The page of entries from ``start``; EntryError ``bad_range`` where the node has none."""

@@ -101,6 +101,18 @@ def record_failure(session: Session, participant: str, code: str, detail: str, n
     )
 
 
+def mark_withholding(session: Session, participant: str, withholding: bool) -> None:
+    """Whether peers hold more than the origin shows, though it was asked again."""
+    marked = (
+        sa.update(SyncStatusRow)
+        .where(SyncStatusRow.participant == participant, SyncStatusRow.withholding != withholding)
+        .values(withholding=withholding)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(marked)
+    bump_counter(session, "federation")
+
+
 def load_due_retries(session: Session, now: dt.datetime) -> list[str]:
     """The participants whose next attempt is due."""
     due = sa.select(SyncStatusRow.participant).where(SyncStatusRow.retry_at <= now)

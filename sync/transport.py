@@ -48,6 +48,10 @@ class Limits:
     pulls_at_once: int = 8
     relay_seconds: float = 120
     """How long a run goes on asking relays, one after the other, for one participant."""
+    gossip_peers: int = 3
+    """How many peers are asked at each sync what they hold of a participant."""
+    gossip_seconds: float = 5
+    """How long each of them has to answer: it is waited for no longer, whatever it does."""
     chase_rounds: int = 16
     """How often a growing log's newest checkpoint is fetched again, where a payload was just superseded."""
 
