@@ -233,6 +233,8 @@ class Known:
 
     receipt: str | None
     """That of the same content; None where other content came first."""
+    has_evidence: bool = False
+    """Whether a second content under that name is kept already."""
 
 
 def find_message(session: Session, message: Message) -> Known | None:
@@ -245,7 +247,7 @@ def find_message(session: Session, message: Message) -> Known | None:
     if not rows:
         return None
     first = next((row for row in rows if row.content == message.content and row.receipt is not None), None)
-    return Known(None if first is None else first.receipt)
+    return Known(None if first is None else first.receipt, len(rows) > 1)
 
 
 def take_message(
@@ -260,17 +262,15 @@ def take_message(
     if known is not None:
         return known
     receipt = sign()
-    _keep(session, message, receipt, now)  # first, so that of two that come at once one fails before its effect
     effect()
+    _keep(session, message, receipt, now)  # of two processes that come as far at once, one fails here with its effect
     return Known(receipt)
 
 
 def keep_conflict(session: Session, message: Message, now: dt.datetime) -> None:
     """Keep a message whose name belongs to another content, as evidence; only the first such."""
-    held = sa.select(sa.func.count()).where(
-        ReceivedMessageRow.issuer == message.issuer, ReceivedMessageRow.jti == message.jti
-    )
-    if session.execute(held).scalar_one() < 2:
+    known = find_message(session, message)
+    if known is not None and not known.has_evidence:
         _keep(session, message, None, now)
 
 
@@ -283,6 +283,21 @@ def count_received(session: Session, since: dt.datetime, *types: str) -> int:
         ReceivedMessageRow.issuer.not_in(trusted),
     )
     return int(session.execute(query).scalar_one())
+
+
+def load_newest_token(session: Session, issuer: str, type_: str) -> str | None:
+    """The newest message of this type that was taken from a node, as it came."""
+    query = (
+        sa.select(ReceivedMessageRow.token)
+        .where(
+            ReceivedMessageRow.issuer == issuer,
+            ReceivedMessageRow.type == type_,
+            ReceivedMessageRow.receipt.is_not(None),
+        )
+        .order_by(ReceivedMessageRow.received_at.desc())
+        .limit(1)
+    )
+    return session.execute(query).scalar_one_or_none()
 
 
 def forget_received(session: Session, now: dt.datetime) -> int:

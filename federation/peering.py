@@ -20,7 +20,15 @@ from directory.store import bump_counter
 from directory.vocabulary import PARTICIPANT_CODE
 from federation.addresses import check_entity_id, parse_networks
 from federation.errors import MessageError, NotHeldError, TrustError
-from federation.mailbox import SentMessage, count_received, load_all_sent, queue_message, withdraw
+from federation.mailbox import (
+    SentMessage,
+    count_received,
+    load_all_sent,
+    load_newest_token,
+    queue_message,
+    withdraw,
+)
+from federation.messages import parse_message
 from federation.participants import (
     TrustedNode,
     bind_participant,
@@ -146,6 +154,12 @@ def load_proposals(session: Session, now: dt.datetime, participant: str | None =
         query = query.where(_PROPOSAL.c.participant == participant)
     rows = session.execute(query.order_by(_PROPOSAL.c.received_at, _PROPOSAL.c.entity_id))
     return [Proposal(read_configuration(token), received_at) for token, received_at in rows]
+
+
+def load_introduction(session: Session, entity_id: str) -> NodeConfiguration | None:
+    """The configuration that a node's newest proposal carried, also after it was decided on; as far as remembered."""
+    token = load_newest_token(session, entity_id, PROPOSED)
+    return None if token is None else read_configuration(parse_message(token).claims["body"]["configuration"])
 
 
 def drop_proposal(session: Session, entity_id: str) -> None:

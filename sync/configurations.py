@@ -19,7 +19,6 @@ from federation.participants import TrustedNode, store_configuration
 from federation.statements import NodeConfiguration, verify_configuration
 from federation.trust import check_newer, follow_chain, parse_chain
 from sync.errors import PeerError
-from sync.relays import EXPIRY_TOLERANCE
 from sync.run import Run
 from sync.source import Source
 from sync.storing import store
@@ -47,10 +46,12 @@ def refresh_configuration(run: Run, node: TrustedNode, origin: Source, relays: I
 
 def is_usable(node: TrustedNode, now: dt.datetime) -> bool:
     """Whether the configuration held is in force: not expired, and signed by a key that trust still rests on."""
-    configuration = node.configuration
-    if configuration is None or configuration.expires_at <= now - EXPIRY_TOLERANCE:
-        return False
-    return node.trust != "anchor" or configuration.kid in node.federation_keys
+    return node.has_configuration_in_force(now)
+
+
+def keys_in_force(node: TrustedNode, now: dt.datetime) -> KeySet:
+    """The keys that verify what the node signs now: none where its configuration is not in force."""
+    return node.keys_in_force(now)
 
 
 def federation_keys(node: TrustedNode) -> KeySet:

@@ -1,8 +1,8 @@
-"""The work that cannot wait for the timetable: pushes of what is new here, pulls of what others have pushed.
+"""The work that cannot wait for the timetable: pushes of what is new here, pulls of what others have pushed, messages.
 
 A saved rota is visible at every peer within seconds (performance.md), so the worker looks several times a second
-whether there is anything to do: one row of counters and one table that is usually empty. Pushes and pulls run side by
-side in threads of their own; what one of them waits for delays no other.
+whether there is anything to do: one row of counters, one table that is usually empty, and the messages that are due.
+Pushes, pulls and messages run side by side in threads of their own; what one of them waits for delays no other.
 """
 
 import datetime as dt
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from directory.database import reading
 from directory.store import read_counters
+from sync.delivery import Outbox
 from sync.errors import StoppedError, SyncError
 from sync.lease import Fence, check_epoch
 from sync.node import Node
@@ -42,6 +43,7 @@ class Express:
         self._monotonic = monotonic
         self._pushers = ThreadPoolExecutor(_PUSHES_AT_ONCE, thread_name_prefix="push")
         self._pullers = ThreadPoolExecutor(node.limits.pulls_at_once, thread_name_prefix="wanted")
+        self._outbox = Outbox(node, clock)
         self._pushing: dict[str, Future[list[Outcome]]] = {}
         self._pulling: dict[str, Future[None]] = {}
         self._pushed_at: dict[str, float] = {}
@@ -50,6 +52,7 @@ class Express:
 
     def tick(self, fence: Fence | None) -> None:
         """Begin what is due, take in what is done; waits for nothing on the network."""
+        self._outbox.tick(fence)
         self._record_pushes(fence)
         with reading(self._node.engine) as session:
             counter = read_counters(session).get("federation", 0)
@@ -64,6 +67,7 @@ class Express:
         """Begin nothing more; ``Node.stop`` ends what is under way."""
         self._pushers.shutdown(wait=True, cancel_futures=True)
         self._pullers.shutdown(wait=True, cancel_futures=True)
+        self._outbox.close()
 
     def _plan(self, counter: int, now: dt.datetime) -> None:
         """Push to every peer that lacks something, as far as it is not too soon after the last push to it."""

@@ -8,7 +8,7 @@ from flask_login import current_user
 
 from directory.database import BUSY_TIMEOUT_MS, answer_soon, prepare_connections
 from directory.policy import load_policy
-from web import federation_views, health_views, page_views, sign_in_views
+from web import federation_views, health_views, message_views, page_views, sign_in_views
 from web.config import Config, host_of, path_of
 from web.extensions import csrf, db
 from web.headers import protect
@@ -92,10 +92,12 @@ def _open_database(app: Flask, config: Config, secret: bytes, clock: Callable[[]
 
 def _register_views(app: Flask, config: Config) -> None:
     app.register_blueprint(federation_views.blueprint)
+    app.register_blueprint(message_views.blueprint)
     app.register_blueprint(health_views.blueprint)
     app.register_blueprint(sign_in_views.blueprint)
     app.register_blueprint(page_views.blueprint)
     csrf.exempt(federation_views.blueprint)  # nodes sign what they post; there is no cookie to ride on
+    csrf.exempt(message_views.blueprint)
 
     @app.context_processor
     def name_node() -> dict[str, object]:
