@@ -81,14 +81,10 @@ def load_listed(session: Session, participant: str, known: ListedKeys | None = N
     return read_listed(session.execute(sa.select(ConfigurationRow.token).where(mine).order_by(order)).scalars().all())
 
 
-def read_federation_kids(token: str) -> frozenset[str]:
-    """The federation keys that a stored configuration lists."""
-    return frozenset(_kids(_claims(token)["jwks"]))
-
-
-def read_issuer(token: str) -> str:
-    """The entity identifier that a stored configuration speaks for."""
-    return str(_claims(token)["iss"])
+def read_link(token: str) -> tuple[str, frozenset[str]]:
+    """The entity identifier that a stored configuration speaks for, and the federation keys that it lists."""
+    claims = _claims(token)
+    return str(claims["iss"]), frozenset(_kids(claims["jwks"]))
 
 
 def newest_first(since: Since) -> list[str]:

@@ -1,6 +1,7 @@
 """The nodes that are trusted for a participant code, and the configurations that were accepted from them.
 
-The only writer of the tables ``participant`` and ``configuration``. Every change bumps the counter ``federation``.
+The only writer of the tables ``participant``, ``configuration`` and ``proven_key``. Every change of the first two bumps
+the counter ``federation``. Configurations stay for good: they prove what was accepted under them.
 """
 
 import datetime as dt
@@ -12,13 +13,15 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from directory.bulk import insert_into
 from directory.database import Base
 from directory.store import bump_counter
 from federation.addresses import IPNetwork, parse_networks
+from federation.clock import TOLERANCE
 from federation.encoding import dump_json
 from federation.errors import NotHeldError, TrustError
 from federation.keys import KeySet, jwks_of, parse_jwks
-from federation.signing import read_kid
+from federation.listed_keys import read_link
 from federation.statements import NodeConfiguration, read_configuration
 from federation.tables import ConfigurationRow, ParticipantRow, ProvenKeyRow
 from federation.trust import MAX_CHAIN, check_newer
@@ -32,6 +35,7 @@ _SELECT_NEWEST = (
     .order_by(_CONFIGURATION.c.issued_at.desc())
     .limit(1)
 )
+_SELECT_ALL = _SELECT_NEWEST.limit(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,19 @@ class TrustedNode:
 
     @property
     def operating_keys(self) -> KeySet:
-        """The keys that verify what the node signs now: those of its newest configuration, else none."""
+        """The operating keys that its newest configuration lists, else none."""
         return {} if self.configuration is None else self.configuration.operating_keys
+
+    def keys_in_force(self, now: dt.datetime) -> KeySet:
+        """The keys that verify what the node signs now: none where its configuration is not in force."""
+        return self.operating_keys if self.has_configuration_in_force(now) else {}
+
+    def has_configuration_in_force(self, now: dt.datetime) -> bool:
+        """Whether the configuration held has not expired, and a key that trust still rests on signed it."""
+        configuration = self.configuration
+        if configuration is None or configuration.expires_at <= now - TOLERANCE:
+            return False
+        return self.trust != "anchor" or configuration.kid in self.federation_keys
 
     def is_trusted(self, now: dt.datetime) -> bool:
         """Whether trust is in force: not ended, and the anchor's statement, where there is one, not expired."""
@@ -86,11 +101,20 @@ def _node(session: Session, row: ParticipantRow) -> TrustedNode:
         entity_id=row.entity_id,
         trust=row.trust,  # type: ignore[arg-type]  # written by bind_participant alone
         federation_keys=parse_jwks(json.loads(row.federation_jwks)),
-        configuration=load_configuration(session, row.participant),
+        configuration=_load_configuration_of(session, row.participant, row.entity_id),
         statement_expires_at=row.statement_expires_at,
         ended_at=row.ended_at,
         allowed_networks=parse_networks(json.loads(row.allowed_networks)),
     )
+
+
+def _load_configuration_of(session: Session, participant: str, entity_id: str) -> NodeConfiguration | None:
+    """The newest configuration of the node that the code is bound to now: another may have had it before."""
+    newest = load_configuration(session, participant)
+    if newest is None or newest.entity_id == entity_id:
+        return newest
+    earlier = session.execute(_SELECT_ALL, {"of": participant}).scalars()
+    return next((read_configuration(token) for token in earlier if read_link(token)[0] == entity_id), None)
 
 
 def bind_participant(
@@ -108,8 +132,11 @@ def bind_participant(
     Raises TrustError ``participant_taken`` where the code is bound to another node, or the node to another code, and
     ``key_reused`` where one of the keys is already proven to be another participant's.
     """
+    _forget_mistaken(session, participant, entity_id)
     _check_free(session, participant, entity_id)
     _check_not_reused(session, participant, federation_keys.keys())
+    if trust != "anchor":
+        _note_proven(session, participant, federation_keys.keys())
     values: dict[str, Any] = {
         "entity_id": entity_id,
         "trust": trust,
@@ -124,8 +151,6 @@ def bind_participant(
     if row is None:
         session.add(ParticipantRow(participant=participant, **{"allowed_networks": "[]"} | values))
     else:
-        if row.entity_id != entity_id:
-            _forget_configurations(session, participant)  # the former node's keys speak for the code no more
         for name, value in values.items():
             setattr(row, name, value)
     session.flush()
@@ -134,14 +159,20 @@ def bind_participant(
 
 def forget_participant(session: Session, participant: str) -> None:
     """Forget which node a code was bound to, its configurations and whose its federation keys are."""
-    _forget_configurations(session, participant)
+    session.execute(sa.delete(ConfigurationRow).where(ConfigurationRow.participant == participant))
     session.execute(sa.delete(ProvenKeyRow).where(ProvenKeyRow.participant == participant))
     session.execute(sa.delete(ParticipantRow).where(ParticipantRow.participant == participant))
     bump_counter(session, "federation")
 
 
-def _forget_configurations(session: Session, participant: str) -> None:
-    session.execute(sa.delete(ConfigurationRow).where(ConfigurationRow.participant == participant))
+def _forget_mistaken(session: Session, participant: str, entity_id: str) -> None:
+    """Forget that the node was bound to another code, where the operator ended that and nothing was ever accepted."""
+    row = session.execute(sa.select(ParticipantRow).where(ParticipantRow.entity_id == entity_id)).scalar_one_or_none()
+    if row is None or row.participant == participant or row.ended_at is None:
+        return
+    if load_configuration(session, row.participant) is None:
+        forget_participant(session, row.participant)
+        session.expire_all()
 
 
 def _check_free(session: Session, participant: str, entity_id: str) -> None:
@@ -193,11 +224,12 @@ def store_configuration(session: Session, configuration: NodeConfiguration) -> L
     Raises LogIntegrityError ``rollback`` where it is older than the one held, TrustError ``key_reused`` where a
     federation key of another participant signed it. Either changes nothing held.
     """
-    held = load_configuration(session, configuration.participant)
+    held = _load_configuration_of(session, configuration.participant, configuration.entity_id)
     standing = check_newer(held, configuration)
     if standing == "same":
         return standing
     _check_not_reused(session, configuration.participant, {configuration.kid})
+    _note_proven(session, configuration.participant, {configuration.kid})
     session.add(
         ConfigurationRow(
             participant=configuration.participant,
@@ -216,18 +248,21 @@ def _check_not_reused(session: Session, participant: str, kids: Iterable[str]) -
 
     Proven are the keys that signed an accepted configuration, and those that an operator pinned.
     """
-    proven = {
-        read_kid(token): code
-        for code, token in session.execute(sa.select(ConfigurationRow.participant, ConfigurationRow.token))
-    }
-    pinned = session.execute(
-        sa.select(ParticipantRow.participant, ParticipantRow.federation_jwks).where(ParticipantRow.trust != "anchor")
-    )
-    for code, jwks in pinned:
-        proven |= dict.fromkeys(parse_jwks(json.loads(jwks)), code)
+    proven = session.execute(
+        sa.select(ProvenKeyRow.kid, ProvenKeyRow.participant).where(
+            ProvenKeyRow.kid.in_(list(kids)), ProvenKeyRow.participant != participant
+        )
+    ).first()
+    if proven is not None:
+        raise TrustError(
+            "key_reused", f"the federation key {proven.kid} of {participant} is that of {proven.participant}"
+        )
+
+
+def _note_proven(session: Session, participant: str, kids: Iterable[str]) -> None:
     for kid in kids:
-        if proven.get(kid, participant) != participant:
-            raise TrustError("key_reused", f"the federation key {kid} of {participant} is that of {proven[kid]}")
+        insert = insert_into(session, ProvenKeyRow).values(kid=kid, participant=participant)
+        session.execute(insert.on_conflict_do_nothing())
 
 
 def configurations_chain(session: Session, participant: str) -> list[str]:
@@ -235,18 +270,34 @@ def configurations_chain(session: Session, participant: str) -> list[str]:
 
     The configurations with which the federation keys changed, then the current one. NotHeldError where none is held.
     """
-    configurations = load_configurations(session, participant)
-    if not configurations:
-        raise NotHeldError(f"no configuration of {participant} is held")
-    chain, last = [], None
-    for configuration in configurations:
-        kids = configuration.federation_keys.keys()
+    bound = session.scalar(sa.select(ParticipantRow.entity_id).where(ParticipantRow.participant == participant))
+    chain: list[str] = []
+    newest, last = None, None
+    for token in reversed(session.execute(_SELECT_ALL, {"of": participant}).scalars().all()):
+        entity_id, kids = read_link(token)
+        if bound not in (None, entity_id):
+            continue  # another node had the code before
         if kids != last:
-            chain.append(configuration.token)
-            last = kids
-    if chain[-1] != configurations[-1].token:
-        chain.append(configurations[-1].token)
+            chain.append(token)
+        newest, last = token, kids
+    if newest is None:
+        raise NotHeldError(f"no configuration of {participant} is held")
+    if chain[-1] != newest:
+        chain.append(newest)
     return chain[-MAX_CHAIN:]
+
+
+def key_warnings(session: Session) -> dict[str, list[str]]:
+    """What an operator should know about each participant's keys, in words; a participant without any is left out."""
+    found: dict[str, list[str]] = {}
+    for kid, codes in sorted(shared_operating_keys(session).items()):
+        for code in codes:
+            others = ", ".join(other for other in codes if other != code)
+            found.setdefault(code, []).append(
+                f"lists the operating key {kid}, and so does {others}: anyone can list a key of another, so this "
+                "proves nothing, but ask both operators"
+            )
+    return found
 
 
 def shared_operating_keys(session: Session) -> dict[str, list[str]]:

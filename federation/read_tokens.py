@@ -50,7 +50,7 @@ def load_reader_keys(session: Session, issuer: str, now: dt.datetime) -> KeySet 
     node = load_by_entity(session, issuer)
     if node is None or not node.is_trusted(now):
         return None
-    return node.operating_keys
+    return node.keys_in_force(now)
 
 
 def check_may_read_entries(session: Session, reader_id: str, participant: str) -> None:

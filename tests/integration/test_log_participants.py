@@ -19,6 +19,7 @@ from federation.participants import (
     bind_participant,
     configurations_chain,
     end_trust,
+    key_warnings,
     load_by_entity,
     load_configuration,
     load_configurations,
@@ -121,6 +122,64 @@ def test_a_code_whose_trust_ended_may_be_bound_anew(engine: sa.Engine) -> None:
         end_trust(session, "MK", NOW)
 
 
+def test_a_code_bound_anew_does_not_speak_with_the_former_nodes_keys(engine: sa.Engine) -> None:
+    """What the former node said is kept as evidence, and verifies nothing of the new one."""
+    successor = replace(MK, participant="RS")
+    with writing(engine) as session:
+        bind(session, RS, "peering")
+        store_configuration(session, configure(RS, 60))
+        end_trust(session, "RS", NOW)
+        bind(session, successor, "peering")
+        node = load_participant(session, "RS")
+        assert node is not None
+        assert (node.configuration, node.operating_keys) == (None, {})
+        with pytest.raises(NotHeldError):
+            configurations_chain(session, "RS")
+        assert store_configuration(session, configure(successor, 1)) == "newer"  # no rollback of another node's
+        store_configuration(session, configure(successor, 2))
+        node = load_participant(session, "RS")
+        assert node is not None
+        assert node.configuration == configure(successor, 2)
+        assert configurations_chain(session, "RS") == [configure(successor, after).token for after in (1, 2)]
+        assert len(load_configurations(session, "RS")) == 3
+
+
+def test_an_operator_who_mistook_the_code_can_pin_again(engine: sa.Engine) -> None:
+    with writing(engine) as session:
+        bind(session, replace(RS, participant="MK"), "peering")
+        with pytest.raises(TrustError, match="participant_taken"):
+            bind(session, RS, "peering")
+        end_trust(session, "MK", NOW)
+        bind(session, RS, "peering")
+        assert [node.participant for node in load_participants(session)] == ["RS"]
+
+
+def test_a_node_that_was_heard_keeps_its_code(engine: sa.Engine) -> None:
+    with writing(engine) as session:
+        bind(session, RS, "peering")
+        store_configuration(session, configure(RS))
+        end_trust(session, "RS", NOW)
+        with pytest.raises(TrustError, match="participant_taken"):
+            bind(session, replace(RS, participant="MK"), "peering")
+
+
+@pytest.mark.parametrize("trust", ["anchor", "peering"])
+def test_a_configuration_is_in_force_while_it_lasts_and_its_key_is_trusted(engine: sa.Engine, trust: Trust) -> None:
+    second = replace(RS, federation_key=key("rs second"))
+    with writing(engine) as session:
+        bind(session, RS, trust)
+        store_configuration(session, configure(RS))
+        node = load_participant(session, "RS")
+        assert node is not None
+        end = NOW + 7 * DAY + 300 * SECOND
+        assert [bool(node.keys_in_force(at)) for at in (NOW, end - SECOND, end)] == [True, True, False]
+        assert load_reader_keys(session, RS.entity_id, end) == {}
+        bind(session, second, trust)  # the anchor vouches for another key now
+        node = load_participant(session, "RS")
+        assert node is not None
+        assert bool(node.keys_in_force(NOW)) == (trust == "peering")
+
+
 def test_configurations_replace_each_other_in_order(engine: sa.Engine) -> None:
     with writing(engine) as session:
         bind(session, RS)
@@ -182,6 +241,8 @@ def test_listing_anothers_keys_shuts_nobody_out(engine: sa.Engine) -> None:
         bind(session, RS)
         assert store_configuration(session, configure(RS)) == "newer"
         assert shared_operating_keys(session) == {RS.operating_key.kid: ["MK", "RS"]}
+        assert key_warnings(session).keys() == {"MK", "RS"}
+        assert "and so does RS" in key_warnings(session)["MK"][0]
 
 
 def test_the_chain_shows_each_change_of_federation_keys_and_the_current_one(engine: sa.Engine) -> None:
