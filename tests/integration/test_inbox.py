@@ -158,7 +158,7 @@ class TestCheckpoint:
         assert follower.head(honest.participant).disputed == token.decode()
         assert follower.snapshot(honest.participant) == before
         assert follower.state(honest.participant) == "disputed"
-        assert wanted(follower) == {}
+        assert wanted(follower) == {honest.participant: REFRESH}  # the worker passes it on, and completes the evidence
 
     def test_second_fork_keeps_the_first_evidence(self, follower: Follower, origin: SimulatedNode) -> None:
         first, second = origin.copy(), origin.copy()
@@ -172,6 +172,9 @@ class TestCheckpoint:
         fork = origin.copy()
         fork.rewrite(5)
         post(follower, fork.served_checkpoint())
+        follower.pull("RS")
+        with writing(follower.engine) as session:
+            forget_wanted(session, "RS", REFRESH)
         origin.grow(1)
         assert post(follower, origin.served_checkpoint()) == "ok"
         assert wanted(follower) == {}

@@ -531,7 +531,7 @@ def test_withheld_payload_stays_withheld_where_no_newer_checkpoint_comes(
             raise PeerUnreachableError("timeout", "no newer one")
         return shown.pop()
 
-    network.faults["/logs/RS/checkpoint"] = silent_after_the_first
+    network.faults["rs.example/federation/v1/logs/RS/checkpoint"] = silent_after_the_first
     assert follower.pull("RS").result == "withheld_payload"
 
 
@@ -549,10 +549,10 @@ def test_rollback_is_believed_only_when_it_is_shown_twice(follower: Follower, ne
     older = origin.copy()
     older.roll_back_to(90)
     shown = [older.served_checkpoint()]
-    network.faults["/logs/RS/checkpoint"] = lambda url: _jwt(shown.pop()) if shown else None
+    network.faults["rs.example/federation/v1/logs/RS/checkpoint"] = lambda url: _jwt(shown.pop()) if shown else None
     origin.grow(5)
     assert (follower.pull("RS").result, follower.head("RS").size) == ("ok", HELD + 5)
-    assert network.asked("/logs/RS/checkpoint") == 3  # the fixture's, the old one, the second look
+    assert network.asked("rs.example/federation/v1/logs/RS/checkpoint") == 3  # the fixture's, the old one, once more
 
 
 def _jwt(body: bytes) -> Response:
@@ -590,7 +590,8 @@ def test_unknown_key_makes_no_further_requests(follower: Follower, network: Simu
     origin.signing_key = named_key("random")
     network.forget_requests()
     assert follower.pull("RS").result == "unknown_key"
-    assert [url.rpartition("/")[2] for _, url in network.requests] == ["openid-federation", "checkpoint"]
+    asked = [url.rpartition("/")[2] for _, url in network.requests if url.startswith(origin.entity_id)]
+    assert asked == ["openid-federation", "checkpoint"]
 
 
 def test_lines_beyond_the_checkpoint_are_ignored(follower: Follower, network: SimulatedNetwork) -> None:
