@@ -36,6 +36,8 @@ class HeaderWalk:
     tree: StackedTree = field(default_factory=StackedTree)
     proven: bool = False
     """Whether the headers are those that the origin signed."""
+    bracket: tuple[int, int] = (0, 0)
+    """Where they are not: the entries among which the first that differs lies, the end not included."""
 
     def findings(self, session: Session, after_page: AfterPage) -> Iterator[Finding]:
         """Everything that is wrong with numbers, headers, roots and the frontier."""
@@ -72,7 +74,7 @@ class HeaderWalk:
         if size != expected[0]:
             place = min(size, expected[0])
             yield Finding(participant, "entry", place, f"{expected[0]} entries", f"{size} entries", REPAIR)
-        good, bad = seen.bracket(expected[0])
+        self.bracket = good, bad = seen.bracket(expected[0])
         yield Finding(
             participant,
             "root",

@@ -6,7 +6,7 @@
 - A payload that was erased because a later entry supersedes it says nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ from directory.vocabulary import RECORD_TYPES
 from federation.encoding import MAX_INTEGER
 from federation.entries import Entry, Header, parse_header, parse_payload
 from federation.errors import EntryError
+from federation.last_numbers import LastNumbers
 from federation.tables import EntryRow, LogRow
 
 CHUNK = 1000
@@ -144,20 +145,21 @@ def read_stored(
 
 def replay(session: Session, participant: str) -> Iterator[Projected]:
     """A fresh projection of a whole log from its stored bytes; the read model is neither read nor written."""
-    last: dict[str, int] = {}
-    for seq, entry in read_stored(session, participant, payloads=False):
-        header = read_header(entry.header)
-        if isinstance(header, Header):
-            last[header.record] = seq
-    for seq, entry in read_stored(session, participant):
-        header = read_header(entry.header)
-        if isinstance(header, EntryError) or last[header.record] == seq:
-            yield project(participant, seq, header, entry.payload)
+    with LastNumbers() as last:
+        headers = ((seq, read_header(entry.header)) for seq, entry in read_stored(session, participant, payloads=False))
+        last.note((header.record, seq) for seq, header in headers if isinstance(header, Header))
+        entries = read_stored(session, participant)
+        while chunk := [(seq, read_header(entry.header), entry.payload) for seq, entry in islice(entries, CHUNK)]:
+            known = last.find([header.record for _, header, _ in chunk if isinstance(header, Header)])
+            for seq, header, payload in chunk:
+                if isinstance(header, EntryError) or known[header.record] == seq:
+                    yield project(participant, seq, header, payload)
 
 
-def rebuild(session: Session) -> int:
-    """Drop the read model of every log and replay it; the number of logs."""
-    participants = list(session.execute(sa.select(LogRow.participant).order_by(LogRow.participant)).scalars())
+def rebuild(session: Session, participants: Sequence[str] | None = None) -> int:
+    """Drop the read model of every log, or of these, and replay it, in flat memory; the number of logs."""
+    if participants is None:
+        participants = list(session.execute(sa.select(LogRow.participant).order_by(LogRow.participant)).scalars())
     for participant in participants:
         drop_participant(session, participant)
         projected = replay(session, participant)

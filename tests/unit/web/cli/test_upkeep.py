@@ -59,7 +59,7 @@ def test_rebuild_replays_the_logs(veza, answer, data):
     execute(data, "UPDATE record SET data = replace(data, '24/7', 'Mo 08:00-16:00') WHERE record = 'unit/me-spoc'")
     assert veza("rebuild")[1] == "rebuilt\n"
     assert answer("verify") == []
-    assert answer("rebuild") == {"rebuilt": True}
+    assert answer("rebuild") == {"rebuilt": True, "erased": 0}
 
 
 def test_migrate_says_what_it_did(veza, answer):
