@@ -26,6 +26,7 @@ from sync.lease import Fence, check_epoch
 from sync.node import Node
 from sync.own_configuration import renew_own_configuration
 from sync.pull import pull_all, pull_newcomers, pull_participants
+from sync.repair import keep_proven
 from sync.status import load_due_retries
 from sync.storing import put_row, store
 from sync.strangers import INTRODUCTIONS
@@ -157,7 +158,10 @@ def erase(node: Node, now: dt.datetime, fence: Fence | None) -> None:
 
 
 def keep_house(node: Node, now: dt.datetime, fence: Fence | None) -> None:
-    """Drop what is kept for a time only; on PostgreSQL give erased payloads' space back, so that they are gone."""
+    """Drop what is kept for a time only, then verify everything held and repair what can be proven.
+
+    On PostgreSQL give erased payloads' space back, so that they are gone.
+    """
 
     def purge(session: Session) -> None:
         check_epoch(session, fence)
@@ -169,3 +173,4 @@ def keep_house(node: Node, now: dt.datetime, fence: Fence | None) -> None:
     if node.engine.dialect.name == "postgresql":
         with node.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("VACUUM entry"))
+    keep_proven(node, now, fence)
