@@ -364,7 +364,7 @@ def test_codes_given_are_pulled_alone_and_once(follower: Follower, network: Simu
     network.add("MK")
     network.forget_requests()
     assert [result.participant for result in pull_all(follower.node, follower.now, ["MK", "XX", "MK"])] == ["MK", "XX"]
-    assert network.asked("//rs.example") == 0
+    assert network.asked("//rs.example/.well-known") + network.asked("/logs/RS") == 0
 
 
 def test_trust_that_an_operator_ended_is_not_pulled(follower: Follower) -> None:

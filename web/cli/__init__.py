@@ -23,6 +23,7 @@ COMMANDS = {
     "worker": "web.cli.serve:worker",
     "sync": "web.cli.sync:sync",
     "federation": "web.cli.sync:federation",
+    "dispute": "web.cli.dispute:dispute",
     "lookup": "web.cli.lookup:lookup_contacts",
     "on-duty": "web.cli.on_duty:on_duty",
     "rota": "web.cli.rota:rota",

@@ -19,6 +19,10 @@ from web.cli.output import counting, json_option, print_json, print_table
 from web.cli.parameters import now
 
 _COLUMNS = ("participant", "result", "from", "entries", "size", "bytes", "requests", "seconds", "detail")
+_WHAT_TO_DO = {
+    "disputed": "it signed two histories; what was held stays: `veza dispute export {participant}` shows the proof",
+    "withholding": "peers hold more than {url} shows, and it was taken from them: call its operators",
+}
 _STATES = ("participant", "trust", "state", "size", "checked_at", "last_result", "url")
 
 
@@ -81,5 +85,7 @@ def federation(data: Path, as_json: bool) -> None:
         return
     print_table(_STATES, [[row[column] for column in _STATES] for row in rows])
     for row in rows:
+        if row["state"] in _WHAT_TO_DO:
+            click.echo(f"{row['participant']} is {row['state']}: {_WHAT_TO_DO[row['state']].format(**row)}")
         for skipped in row["skipped"]:
             click.echo(f"{row['participant']}: entry {skipped['seq']} is not shown: {skipped['detail']}")
