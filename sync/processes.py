@@ -2,13 +2,14 @@
 
 A node's log is compared with what its peers hold of it when the first process of its database starts. A process is
 known by its name (``sync.process_name``): one of this host is seen to be dead by its number, one of another host by
-its silence.
+its silence. The name ends with a mark of the database file: the processes that a copied file tells of are not its own.
 """
 
 import datetime as dt
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -32,7 +33,7 @@ def begin_process(engine: sa.Engine, kind: str, now: dt.datetime) -> str:
 
     ``kind`` is what the process does: ``serve``, ``worker`` or ``command``.
     """
-    name = make_process_name()
+    name = f"{make_process_name()}:{_file_mark(engine.url)}"
     store(engine, lambda session: register(session, name, kind, now))
     return name
 
@@ -74,21 +75,34 @@ def beat(session: Session, name: str, kind: str, now: dt.datetime) -> None:
 
 def load_processes(session: Session, now: dt.datetime) -> list[ProcessRow]:
     """The processes that are not known to be dead."""
+    mark = _file_mark(session.connection().engine.url)
     rows = session.execute(sa.select(ProcessRow).order_by(ProcessRow.seen_at)).scalars()
-    return [row for row in rows if _lives(row, now)]
+    return [row for row in rows if _lives(row, mark, now)]
 
 
 def _others_alive(session: Session, name: str, now: dt.datetime) -> bool:
     """Whether another process lives; the rows of dead ones are removed."""
     others = list(session.execute(sa.select(ProcessRow).where(ProcessRow.name != name)).scalars())
-    dead = [row.name for row in others if not _lives(row, now)]
+    mark = _file_mark(session.connection().engine.url)
+    dead = [row.name for row in others if not _lives(row, mark, now)]
     if dead:
         session.execute(sa.delete(ProcessRow).where(ProcessRow.name.in_(dead)))
     return len(others) > len(dead)
 
 
-def _lives(row: ProcessRow, now: dt.datetime) -> bool:
-    return abs(now - row.seen_at) <= SILENT_AFTER and not is_dead(row.name)
+def _lives(row: ProcessRow, mark: str, now: dt.datetime) -> bool:
+    if row.name.rpartition(":")[2] != mark or abs(now - row.seen_at) > SILENT_AFTER:
+        return False
+    return not is_dead(row.name)
+
+
+def _file_mark(url: sa.URL) -> str:
+    """What tells a SQLite file from its copies on one machine; the same for every server's database."""
+    try:
+        found = Path(url.database or "").stat() if url.get_backend_name() == "sqlite" else None
+    except OSError:
+        found = None
+    return "-" if found is None else f"{found.st_dev:x}.{found.st_ino:x}"
 
 
 def _has_peers(session: Session) -> bool:

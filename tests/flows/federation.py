@@ -97,6 +97,7 @@ class FlowNode:
             )  # fmt: skip
         if wait:
             eventually(self.answers, START_SECONDS)
+            eventually(self.compared_its_log, START_SECONDS)
 
     def answers(self) -> bool:
         """Whether the node is there."""
@@ -105,6 +106,10 @@ class FlowNode:
             return self.request("GET", "/healthz")[0] == 200
         except OSError:
             return False
+
+    def compared_its_log(self) -> bool:
+        """Whether nothing holds the own log back any more."""
+        return bool(self.request("GET", "/readyz")[2]["checks"]["own_log"]["ok"])
 
     def stop(self) -> None:
         """As an operator stops it; nothing of it is left."""

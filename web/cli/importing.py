@@ -14,7 +14,7 @@ from directory.store import load_records
 from federation.publishing import PendingChange, publish
 from sync.node import Node
 from web.cli.failure import CommandError, fault_to_json
-from web.cli.nodes import opened_node
+from web.cli.nodes import opened_node, signing_node
 from web.cli.output import json_option, print_json, working
 from web.cli.parameters import FILE, now, read_json
 from web.record_tables import document_of_table
@@ -33,7 +33,7 @@ def import_document(data: Path, file: Path, country: str | None, dry_run: bool, 
     Every fault is named with its place, and then nothing changes. Columns and records that a table lacks stay as they
     are.
     """
-    with opened_node(data) as (config, node):
+    with opened_node(data) if dry_run else signing_node(data) as (config, node):
         _check_own(file, country or config.participant, config.participant)
         try:
             document, plan = _import_file(node, file, config.participant, dry_run)
