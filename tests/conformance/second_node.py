@@ -2563,7 +2563,7 @@ class Node:
             return {str(peer["url"]) for peer in self.settings.peers()}
 
     def _push(self, url: str, media: str, raw: str) -> bool:
-        found: Json = {"to": url, "type": media}
+        found: Json = {"to": url, "type": media, "digest": b64(hashlib.sha256(raw.encode()).digest())}
         try:
             where = str(self.visitors.get(url).node["checkpoints"])
             found["status"] = self.settings.web.ask(where, body=raw.encode(), media_type=media).status
