@@ -75,7 +75,7 @@ def _claim(session: Session, run: Run, jti: str) -> SentMessage | None:
 
 def _settle(session: Session, run: Run, settle: Settle, jti: str) -> None:
     check_epoch(session, run.fence)
-    settle(session, jti, run.instant())
+    settle(session, jti, run.now)  # pauses count from the attempt's beginning: waiting for an answer is one too
     bump_counter(session, "federation")
 
 
