@@ -106,8 +106,13 @@ def check_clock_plausible(session: Session, now: dt.datetime | None = None) -> N
 
 
 def check_own_log_compared(session: Session) -> None:
-    """Raise FederationError ``busy`` until the own log was compared with what the peers hold of it."""
-    _check_not_held_back(load_own_node(session))
+    """Raise unless what the peers hold of this node is known here, so that its configuration may be signed.
+
+    ClockError while the clock is refused, as that stands before everything else; else FederationError ``busy``.
+    """
+    own = load_own_node(session)
+    _check_not_refused(own)
+    _check_not_held_back(own)
 
 
 def check_own_log_open(session: Session) -> None:
@@ -127,11 +132,11 @@ def _check_open(session: Session, own: OwnNode) -> None:
 def check_may_sign(session: Session) -> None:
     """Raise unless a checkpoint of the own log may be signed now.
 
-    FederationError ``busy`` while the log is held back or disputed, ClockError while the clock is refused.
+    ClockError while the clock is refused, FederationError ``busy`` while the log is held back or disputed.
     """
     own = load_own_node(session)
-    _check_open(session, own)
     _check_not_refused(own)
+    _check_open(session, own)
 
 
 def signing_instant(session: Session, now: dt.datetime, last_issued_at: dt.datetime | None) -> dt.datetime:

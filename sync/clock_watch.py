@@ -67,12 +67,13 @@ class ClockWatch:
             self._offset = self._measure()
             self.saw_jump = False
 
-    def fault(self) -> str | None:
-        """The jump in words, as ``jumped: …``; None where there is none."""
+    def look(self) -> tuple[str | None, bool]:
+        """The jump in words, as ``jumped: …``, None where there is none; and whether it is seen for the first time."""
         jump = self.jump()
         if abs(jump) <= JUMP:
-            return None
-        return f"{JUMPED}: the clock moved by {round(jump.total_seconds())} s against the time that passed"
+            return None, False
+        is_new, self.saw_jump = not self.saw_jump, True
+        return f"{JUMPED}: the clock moved by {round(jump.total_seconds())} s against the time that passed", is_new
 
     def _measure(self) -> dt.timedelta:
         return self.wall() - dt.datetime.min.replace(tzinfo=dt.UTC) - dt.timedelta(seconds=self._monotonic())
@@ -97,17 +98,15 @@ def look_at_clock(node: Node, watch: ClockWatch) -> OwnNode:
     with reading(node.engine) as session:
         own, last = load_own_node(session), load_last_issued(session)
     watch.believe(own.clock_accepted_at)
-    jumped = watch.fault()
+    jumped, is_new = watch.look()
     fault = jumped or find_clock_fault(now, last, own.clock_accepted_at)
-    if own.clock_refused is None and fault is None:
+    if fault is not None:
+        known = own.clock_refused is not None and not is_new
+        return own if known else store(node.engine, lambda session: _refuse(session, fault))
+    if own.clock_refused is None or not _may_believe(own.clock_refused, watch):
         return own
-    watch.saw_jump = watch.saw_jump or jumped is not None
-    if own.clock_refused is None and fault is not None:
-        return store(node.engine, lambda session: _refuse(session, fault))
-    if own.clock_refused is not None and fault is None and _may_believe(own.clock_refused, watch):
-        watch.saw_jump, reason = False, own.clock_refused
-        return store(node.engine, lambda session: _believe(session, reason))
-    return own
+    watch.saw_jump, reason = False, own.clock_refused
+    return store(node.engine, lambda session: _believe(session, reason))
 
 
 def _may_believe(refused: str, watch: ClockWatch) -> bool:
