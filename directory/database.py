@@ -181,6 +181,7 @@ def commit(session: Session) -> None:
         fault = database_fault(error)
         if fault is not None and fault.certain:
             raise
+        session.invalidate()  # its own connection may still hold the lock
         engine.dispose()
         why = str(error.orig) if fault is None else fault_words(error, fault)
         raise OutcomeUnknownError(why, passing=fault is not None and fault.passing) from error
