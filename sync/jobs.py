@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 from directory.database import reading
 from directory.store import purge_rota_versions
 from federation.log import erase_superseded, load_head
+from federation.mailbox import forget_received
 from federation.own_node import load_own_node
+from federation.peering import forget_proposals
 from federation.publishing import renew_checkpoint
 from federation.refusals import KEPT_FOR, purge_refusals
 from sync.instance import KEPT_FOR as INSTANCES_KEPT_FOR
@@ -167,6 +169,8 @@ def keep_house(node: Node, now: dt.datetime, fence: Fence | None) -> None:
         check_epoch(session, fence)
         purge_rota_versions(session, now - node.settings.rota_history)
         purge_refusals(session, now - KEPT_FOR)
+        forget_received(session, now)
+        forget_proposals(session, now)
         purge_instances(session, now - INSTANCES_KEPT_FOR)
 
     store(node.engine, purge)
