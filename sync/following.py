@@ -82,7 +82,7 @@ class Follower:
         self._participant = node.participant
         self._allowance = Allowance.of(run.node.limits)
         self._origin_shows: int | None = None
-        """The size of the last checkpoint that the origin's own address showed in this run."""
+        """The size of the last checkpoint that the origin's own address showed in this run; None where it was silent."""
 
     def follow(self) -> Followed:
         """Bring the log up to date from its origin, or from a relay, and compare notes with a few peers.
@@ -351,6 +351,7 @@ class Follower:
         """What the origin gives when it is asked once more, where it had shown anything at all."""
         if self._origin_shows is None:
             return None
+        self._origin_shows = None  # the second answer counts
 
         def ask() -> Followed | None:
             offer = self._ask_origin_once()
