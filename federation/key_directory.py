@@ -126,6 +126,11 @@ class KeyDirectory:
                     self.tidy()
         return here
 
+    def look_again(self) -> None:
+        """Ask for the configuration at the next use, however short ago it was asked for."""
+        with self._lock:
+            self._here = None
+
     def check_readable(self) -> None:
         """Read the key files without asking the database; KeyFileError says which one cannot be used."""
         with self._lock:
@@ -164,10 +169,10 @@ class KeyDirectory:
                 return
             self._read_files()
             files = self._keys
-            self._here = None  # what is listed may have changed, which the files alone do not show
         for file in files:
             self._settle(file, listed)
         self._name_federation_key()
+        self.look_again()  # what is listed may have changed, which the files alone do not show
 
     def _settle(self, file: KeyFile, listed: ListedKeys) -> None:
         path, kid = self.path / file.name, file.key.kid

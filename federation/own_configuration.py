@@ -34,6 +34,8 @@ class KeyChanges:
 
     new_operating: SigningKey | None = None
     new_federation: SigningKey | None = None
+    signer: str | None = None
+    """The federation key that signs from now on; None for the one that signed last."""
     removed: frozenset[str] = frozenset()
 
 
@@ -132,10 +134,10 @@ def renew_configuration(
     held = load_configuration(session, identity.participant)
     last_issued_at = None if held is None else held.issued_at
     at = signing_instant(session, now, last_issued_at)
-    _check_signer(identity, held)
+    signer = _find_signer(identity, held, changes)
     plan = plan_keys(held, load_listed(session, identity.participant), identity, at, changes)
     configuration = make_configuration(
-        replace(identity, listed_operating=plan.operating),
+        replace(identity, federation_key=signer, listed_operating=plan.operating),
         now=at,
         name=name,
         contacts=contacts,
@@ -149,17 +151,18 @@ def renew_configuration(
     return configuration
 
 
-def _check_signer(identity: Identity, held: NodeConfiguration | None) -> None:
-    key = identity.federation_key
-    if key is None:
+def _find_signer(identity: Identity, held: NodeConfiguration | None, changes: KeyChanges) -> SigningKey:
+    """The key that signs, by what is stored now: the identity may have been read before another process changed it."""
+    here = {key.kid: key for key in (*identity.other_federation_keys, *_present(identity.federation_key))}
+    expected = changes.signer or (next(iter(here), "") if held is None else held.kid)
+    if expected not in here:
         raise KeyFileError(
-            "expected the federation key that signs the configuration, found none: where it is kept offline, put its "
-            "file into the key directory for this command"
+            f"expected the federation key {expected} that signs the configuration, found none: where it is kept "
+            "offline, put its file into the key directory for this command"
         )
-    if held is not None and key.kid not in held.federation_keys:
-        raise KeyFileError(
-            f"expected a federation key that the stored configuration lists, found {key.kid}: no peer would accept it"
-        )
+    if held is not None and expected not in held.federation_keys:
+        raise KeyFileError(f"expected a federation key that the stored configuration lists, found {expected}")
+    return here[expected]
 
 
 def listed_identity(session: Session, identity: Identity) -> Identity:

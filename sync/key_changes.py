@@ -10,7 +10,7 @@ its statement about this node has the new key, because followers take no other t
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy.orm import Session
@@ -92,8 +92,7 @@ def finish_federation_rotation(node: Node, now: dt.datetime, fence: Fence | None
     kid = next_federation_key(_load_listed(node))
     if kid is None:
         return None
-    key = next((key for key in node.identity.other_federation_keys if key.kid == kid), None)
-    if key is None:
+    if kid not in [key.kid for key in node.identity.other_federation_keys]:
         return f"the file of the federation key {kid} is not here: run this where it lies, or revoke it"
     why_not = _why_not_vouched(Run(node, now, fence), kid)
     if why_not is not None:
@@ -103,7 +102,7 @@ def finish_federation_rotation(node: Node, now: dt.datetime, fence: Fence | None
         check_epoch(session, fence)
         listed = load_listed(session, node.participant)
         if listed is not None and next_federation_key(listed) == kid:  # else another process was first
-            sign_configuration(session, node, replace(node.identity, federation_key=key), now)
+            sign_configuration(session, node, node.identity, now, KeyChanges(signer=kid))
 
     store(node.engine, sign)
     return None
@@ -135,16 +134,16 @@ def _revoke_operating(node: Node, keys: KeyDirectory, kid: str, now: dt.datetime
 
 
 def _revoke_federation(node: Node, keys: KeyDirectory, listed: ListedKeys, kid: str, now: dt.datetime) -> Revocation:
-    identity = keys.load()
+    identity, signer = keys.load(), None
     if kid == listed.signer:
-        identity = replace(identity, federation_key=_find_successor(Run(node, now), identity, listed, kid))
+        signer = _find_successor(Run(node, now), identity, listed, kid)
     else:
         _check_can_sign(keys)
-    _sign(node, identity, now, KeyChanges(removed=frozenset({kid})))
+    _sign(node, identity, now, KeyChanges(signer=signer, removed=frozenset({kid})))
     return Revocation(kid, "federation", None)
 
 
-def _find_successor(run: Run, identity: Identity, listed: ListedKeys, kid: str) -> SigningKey:
+def _find_successor(run: Run, identity: Identity, listed: ListedKeys, kid: str) -> str:
     """Another federation key that can sign in place of ``kid``, at once and for every follower."""
     if len(listed.federation) == 1:
         raise FederationError(
@@ -157,7 +156,7 @@ def _find_successor(run: Run, identity: Identity, listed: ListedKeys, kid: str) 
     for key in identity.other_federation_keys:
         why_not = _why_not_vouched(run, key.kid)
         if why_not is None:
-            return key
+            return key.kid
         refusals.append(why_not)
     raise FederationError("wrong_state", f"{kid} cannot be revoked yet: {refusals[0]}")
 

@@ -283,7 +283,8 @@ def test_a_federation_key_rotates_so_that_followers_can_follow(node: sa.Engine) 
     with writing(node) as session:
         added = KeyChanges(new_federation=second.federation_key)
         renew_configuration(session, ME, name="ME", now=NOW + HOUR, changes=added)
-        current = renew_configuration(session, second, name="ME", now=NOW + HOUR)
+        signing = KeyChanges(signer=second.federation_key.kid)
+        current = renew_configuration(session, second, name="ME", now=NOW + HOUR, changes=signing)
         chain = configurations_chain(session, "ME")
     followed = follow_chain(
         chain,
