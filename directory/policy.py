@@ -179,14 +179,27 @@ def parse_policy(document: object) -> Policy:
     """Read a policy from its JSON value. Raises InvalidInputError naming every fault in it."""
     if not isinstance(document, Mapping):
         raise InvalidInputError([Fault("", document, "expected a policy: an object")])
-    faults = _shape_faults(document) or [
+    try:
+        faults = _faults(document)
+        if faults:
+            raise InvalidInputError(faults)
+        return _read_policy(document)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Deep within, a member is missing or of another kind; the policy is an operator's own file, so this will do.
+        expected = f"expected a policy in the form of the one that is shipped, not this: {error!r}"
+        raise InvalidInputError([Fault("", "...", expected[:300])]) from error
+
+
+def _faults(document: Mapping[str, Any]) -> list[Fault]:
+    return _shape_faults(document) or [
         *_ceiling_faults(document),
         *_order_faults(document),
         *_unlisted_faults(document),
         *_gate_faults(document["gates"]),
     ]
-    if faults:
-        raise InvalidInputError(faults)
+
+
+def _read_policy(document: Mapping[str, Any]) -> Policy:
     order = document["channel_order"]
     return Policy(
         connections=tuple(document["connections"]),
