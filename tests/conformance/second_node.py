@@ -78,6 +78,7 @@ ENTITY_TYPE = "application/entity-statement+jwt"
 PARTICIPANT = re.compile(r"[A-Z]{2}|[A-Z][A-Z0-9]{2,11}")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RECORD = re.compile(r"[a-z]{1,20}/[a-z0-9][a-z0-9-]{0,62}")
+OPERATION = re.compile(r"[a-z]{1,20}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 RECORD_TYPES = {"participant", "agency", "unit", "member", "rota", "outage"}
 UNKNOWN_TYPE = "expected a record type of version 1"
@@ -175,7 +176,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def strict_json(data: bytes, what: str = "JSON") -> Any:
+def strict_json(data: bytes, what: str = "JSON", *, nul: bool = False) -> Any:
     """The value of strict JSON: UTF-8, no duplicate members, no NaN, bounded depth, valid Unicode."""
     try:
         text = data.decode("utf-8")
@@ -185,7 +186,7 @@ def strict_json(data: bytes, what: str = "JSON") -> Any:
             text, object_pairs_hook=_members, parse_int=_integer, parse_float=_real, parse_constant=_constant
         )
         json.dumps(value, ensure_ascii=False).encode("utf-8")
-        if "\\u0000" in json.dumps(value).replace("\\\\", ""):
+        if not nul and "\\u0000" in json.dumps(value).replace("\\\\", ""):
             raise ValueError("expected no NUL, found one")
     except (ValueError, RecursionError) as error:
         raise Refusal("malformed", f"{what}: {short(str(error))}") from error
@@ -982,7 +983,9 @@ def read_configuration(
     check_signature(token, public_keys(token.claims["jwks"], "federation keys") if keys is None else keys)
     check_times(token, now, expiry=expiry)
     _refuse_policies(token)
-    node = metadata_of(token, "veza_node")
+    node = token.claims["metadata"].get("veza_node", {})
+    if not isinstance(node, dict):
+        raise Refusal("malformed", f"expected metadata.veza_node as an object, found {short(node)}")
     if type(node.get("protocol")) is not int or node["protocol"] != 1:
         raise Refusal("unsupported_version", f"expected protocol 1, found {short(node.get('protocol'))}")
     if token.integer("exp") - token.integer("iat") > 90 * DAY:
@@ -998,6 +1001,10 @@ def read_configuration(
     for name in ("log", "messages", "checkpoints"):
         if not str(node.get(name, "")).startswith(f"{token.claims['iss']}/"):
             raise Refusal("insecure_url", f"expected {name} below {token.claims['iss']}/, found {node.get(name)}")
+    entity = token.claims["metadata"].get("federation_entity", {})
+    if not isinstance(entity, dict) or not isinstance(entity.get("organization_name", ""), str):
+        raise Refusal("malformed", f"expected metadata.federation_entity with a name, found {short(entity)}")
+    _texts(entity, "contacts")
     _texts(token.claims, "authority_hints")
     _texts(node, "readers")
     if participant is not None and node["participant"] != participant:
@@ -1074,7 +1081,9 @@ def make_evidence(
 def _evidence_members(value: object) -> Json:
     if not isinstance(value, dict) or set(value) != EVIDENCE:
         raise Refusal("malformed", f"expected exactly {sorted(EVIDENCE)}, found {short(value)}")
-    tokens = value["configurations"]
+    tokens, proofs = value["configurations"], value["proofs"]
+    if not isinstance(proofs, dict) or set(proofs) != {"held", "offered"}:
+        raise Refusal("malformed", f"expected proofs of held and offered, found {short(proofs)}")
     if not isinstance(tokens, list) or not tokens:
         raise Refusal("malformed", "expected the configurations that hold the keys, found none")
     if not all(isinstance(text, str) for text in (value["participant"], value["held"], value["offered"], *tokens)):
@@ -1298,9 +1307,16 @@ def read_header(raw: bytes) -> Header:
             raise Refusal("malformed", f"expected a digest of 32 bytes, found {value['digest']}")
     except Refusal as refusal:
         raise Refusal("bad_entry", refusal.detail) from refusal
-    names = {"seq", "record", "op", "at"} | ({"digest"} if value.get("op") == "put" else set())
-    ok = set(value) == names and value.get("op") in ("put", "delete") and type(value.get("seq")) is int
-    if not ok or not isinstance(value["record"], str) or not RECORD.fullmatch(value["record"]):
+    op, names = value.get("op"), {"seq", "record", "op", "at"}
+    digest = op == "put" or (op != "delete" and "digest" in value)  # a word of a newer version may have one
+    ok = set(value) == (names | {"digest"} if digest else names) and isinstance(op, str) and OPERATION.fullmatch(op)
+    if (
+        not ok
+        or type(value["seq"]) is not int
+        or value["seq"] < 0
+        or not isinstance(value["record"], str)
+        or not RECORD.fullmatch(value["record"])
+    ):
         raise Refusal("bad_entry", f"expected a header of exactly {sorted(names)}, found {short(value)}")
     if b"\n" in raw or b"\r" in raw:
         raise Refusal("bad_entry", "expected a header without line breaks, found one")
@@ -1310,7 +1326,7 @@ def read_header(raw: bytes) -> Header:
 def read_line(line: bytes, seq: int) -> tuple[bytes, bytes | None]:
     """One line of a page: the exact bytes of header and payload."""
     try:
-        pair = strict_json(line, f"entry {seq}")
+        pair = strict_json(line, f"entry {seq}", nul=True)
     except Refusal as refusal:
         raise Refusal("bad_entry", refusal.detail) from refusal
     ok = isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
@@ -1692,6 +1708,8 @@ class Follower:
             header = read_header(raw)
             if header.seq != seq:
                 raise Refusal("bad_entry", f"expected seq {seq}, found {header.seq}")
+            if header.op not in ("put", "delete"):
+                raise Refusal("bad_entry", f"expected op put or delete, found {header.op}")
             if header.record.partition("/")[0] not in RECORD_TYPES:
                 raise Refusal("bad_entry", f"{UNKNOWN_TYPE}: {header.record}")
             if payload is not None:
