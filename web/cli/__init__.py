@@ -27,6 +27,7 @@ COMMANDS = {
     "lookup": "web.cli.lookup:lookup_contacts",
     "on-duty": "web.cli.on_duty:on_duty",
     "rota": "web.cli.rota:rota",
+    "peer": "web.cli.peer:peer",
     "anchor": "web.cli.anchor:anchor",
     "keys": "web.cli.keys:keys",
     "user": "web.cli.user:user",
