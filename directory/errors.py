@@ -70,3 +70,9 @@ class OutcomeUnknownError(DirectoryError):
     def __init__(self, why: str, *, passing: bool) -> None:
         super().__init__(f"whether the change was kept is not known, look before you try again: {why}")
         self.passing = passing
+
+
+class DamagedDatabaseError(DirectoryError):
+    """The database's files lack what they must hold: the operator must restore a backup."""
+
+    code = "busy"

@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 
 from directory import tables as directory_tables
 from directory.database import Base
+from directory.database_file import check_files
 from federation import tables as federation_tables
 from sync import tables as sync_tables
 from web import tables as web_tables
@@ -24,6 +25,7 @@ metadata = Base.metadata
 
 def upgrade(engine: sa.Engine) -> None:
     """Bring the database to this version in one transaction; DatabaseNewerError where it is ahead of the program."""
+    check_files(engine)
     _refuse_newer(engine)
     with engine.connect().execution_options(veza_writing=True) as connection, connection.begin():
         config = _config()
@@ -32,7 +34,11 @@ def upgrade(engine: sa.Engine) -> None:
 
 
 def check_version(engine: sa.Engine) -> None:
-    """Raise DatabaseNewerError or NotMigratedError unless the database has exactly this program's shape."""
+    """Raise DatabaseNewerError or NotMigratedError unless the database has exactly this program's shape.
+
+    DamagedDatabaseError where its files were cut short.
+    """
+    check_files(engine)
     _refuse_newer(engine)
     found, expected = _found(engine), _scripts().get_current_head()
     if found != expected:

@@ -42,7 +42,7 @@ class ServedNode:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *arguments: object) -> None:
                 served.asked.append(self.path)
 
         self.asked: list[str] = []
