@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from directory.database import reading
 from federation.log import load_head
+from federation.own_node import load_own_node
 from federation.participants import TrustedNode, load_configuration, load_participants
 from sync.errors import StoppedError, SyncError
 from sync.node import Node
@@ -90,12 +91,14 @@ def pause(failures: int) -> dt.timedelta:
 
 
 def load_statements(session: Session, participant: str) -> tuple[Statement, ...]:
-    """This node's own newest statements, the configuration first."""
+    """This node's own newest statements, the configuration first; no checkpoint that may not be the newest."""
     configuration, head = load_configuration(session, participant), load_head(session, participant)
     found = []
     if configuration is not None:
         found.append(Statement("configuration", configuration.token, configuration.issued_at))
-    if head is not None and head.checkpoint is not None and head.issued_at is not None:
+    if head is None or head.disputed is not None or load_own_node(session).held_back is not None:
+        return tuple(found)
+    if head.checkpoint is not None and head.issued_at is not None:
         found.append(Statement("checkpoint", head.checkpoint, head.issued_at))
     return tuple(found)
 

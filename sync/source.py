@@ -4,7 +4,9 @@ import datetime as dt
 import threading
 from collections.abc import Callable
 
+from directory.database import reading
 from federation.errors import EntryError
+from federation.own_node import check_clock_plausible
 from federation.participants import TrustedNode
 from federation.read_tokens import make_read_token
 from sync.errors import PeerRefusalError, PeerResponseError, PeerUnreachableError
@@ -17,7 +19,8 @@ _TOKEN_USED_FOR = dt.timedelta(seconds=200)
 class Source:
     """Fetches what ``node`` says about ``participant``; verifies nothing.
 
-    Every method raises the errors of ``PeerTransport`` and PeerRefusalError for an answer that refuses.
+    Every method raises the errors of ``PeerTransport`` and PeerRefusalError for an answer that refuses; those that
+    need a read token raise ClockError while this node signs nothing.
     """
 
     def __init__(self, run: Run, node: TrustedNode, participant: str, traffic: Traffic) -> None:
@@ -93,10 +96,12 @@ class Source:
         return check_status(response, 200)
 
     def _read_token(self) -> str:
-        """A token that is still young enough to arrive before it ends."""
+        """A token that is still young enough to arrive before it ends; ClockError where nothing may be signed."""
         instant = self._run.instant()
         with self._lock:
             if self._bearer is None or instant - self._bearer[1] > _TOKEN_USED_FOR:
+                with reading(self._run.node.engine) as session:
+                    check_clock_plausible(session, instant)
                 self._bearer = (make_read_token(self._run.node.identity, self.entity_id, instant), instant)
             return self._bearer[0]
 

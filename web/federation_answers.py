@@ -63,6 +63,12 @@ def entries_page(
     return encode_page(read_entries(session, participant, start, page_end(start, head.size)))
 
 
+def check_clock(session: Session, now: dt.datetime) -> None:
+    """Raise ClockError where what others post cannot be judged: the sender comes again (abuse.md F26)."""
+    check_clock_plausible(session, now)
+    session.rollback()  # the statement is taken in transactions of its own
+
+
 def compressed(page: bytes) -> bytes:
     """The same bytes for the same page, so that a compressed page keeps its tag."""
     return gzip.compress(page, _GZIP_LEVEL, mtime=0)
