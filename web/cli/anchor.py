@@ -11,10 +11,11 @@ from federation.addresses import check_entity_id, parse_networks
 from federation.anchor import enrol, list_enrolled, unenrol
 from federation.encoding import dump_json
 from federation.identity import ANCHOR_FILE, create_anchor_identity, load_anchor_identity
-from federation.keys import KeySet, fingerprint, jwks_of, key_set, parse_jwks
+from federation.keys import KeySet, jwks_of, key_set, parse_jwks
 from federation.own_configuration import renew_configuration
 from federation.statements import NodeConfiguration, verify_anchor_configuration, verify_configuration
 from federation.trusted_anchor import trust_anchor as store_anchor
+from federation.words import fingerprint_words, format_fingerprint
 from sync.node import Node
 from sync.transport import ENTITY_STATEMENT, check_status
 from web.cli.databases import opened_database
@@ -61,7 +62,7 @@ def init(data: Path, as_json: bool) -> None:
         return
     click.echo(f"the anchor is {config.anchor_entity_id}; its public keys are in {_jwks_file(config)}")
     for key in jwks["keys"]:
-        click.echo(f"  {fingerprint(key['kid'])}")
+        click.echo(f"\n{format_fingerprint(key['kid'])}")
 
 
 @anchor.command("enrol")
@@ -75,11 +76,13 @@ def enrol_command(data: Path, url: str, participant: str, as_json: bool) -> None
         configuration = enrol_node(node, url, participant)
     kids = sorted(configuration.federation_keys)
     if as_json:
-        print_json({"participant": participant, "url": url, "keys": kids})
+        words = {kid: " ".join(fingerprint_words(kid)) for kid in kids}
+        print_json({"participant": participant, "url": url, "keys": kids, "words": words})
         return
     click.echo(f"enrolled {participant} at {url}; its federation key has the fingerprint")
     for kid in kids:
-        click.echo(f"  {fingerprint(kid)}")
+        click.echo(f"\n{format_fingerprint(kid)}")
+    click.echo("\nCompare it with the node's operator, who sees it with `veza keys list`, before it joins.")
 
 
 @anchor.command("list")
