@@ -1,10 +1,13 @@
 """The node under attack, which heals by itself once the attack is over."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from directory.database import make_engine
 from tests.abuse.attacked import Attacked, make_attacked
 from tests.simulators.network import SimulatedNetwork
 
@@ -22,3 +25,13 @@ def attacked(engine: sa.Engine, caplog: pytest.LogCaptureFixture) -> Iterator[At
 def network_of(attacked: Attacked) -> SimulatedNetwork:
     """The network around it, which counts what is asked."""
     return attacked.network
+
+
+@pytest.fixture
+def sqlite_engine(sqlite_template: Path, tmp_path: Path) -> Iterator[sa.Engine]:
+    """What does not depend on the database is tried on one."""
+    path = tmp_path / "veza.db"
+    shutil.copyfile(sqlite_template, path)
+    engine = make_engine(f"sqlite:///{path}")
+    yield engine
+    engine.dispose()

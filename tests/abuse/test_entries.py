@@ -43,7 +43,7 @@ def salted(text: bytes) -> bytes:
 
 
 def skips(attacked: Attacked, attack: Attack, code: str = "bad_entry") -> None:
-    """What RS signs is its own fault: it is kept, passed on, not shown, and listed with its code; nobody else suffers."""
+    """What RS signs is its own fault: kept, passed on, not shown, listed with its code; nobody else suffers."""
     held, shown = attacked.follower.head("RS").size, attacked.follower.records("RS")
     before = attacked.follower.skipped("RS")
     attacked.accepts(attack)

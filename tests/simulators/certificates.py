@@ -12,13 +12,13 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(
-    folder: Path, host: str = "127.0.0.1", *, start: int = -1, days: int = 2, name: str = "cert"
+    folder: Path, *hosts: str, start: int = -1, days: int = 2, name: str = "cert"
 ) -> tuple[Path, ssl.SSLContext]:
-    """A self-signed certificate for ``host``, valid from ``start`` days from today, and a server's context."""
+    """A self-signed certificate for ``hosts`` (else loopback), valid from ``start`` days on, and a server's context."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     begins = dt.datetime.now(dt.UTC) + dt.timedelta(days=start)
-    names: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
+    names = [_general_name(host) for host in hosts or ("127.0.0.1",)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -27,7 +27,7 @@ def make_certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(begins + dt.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -39,3 +39,7 @@ def make_certificate(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     return file, context
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    return x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)

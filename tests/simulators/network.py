@@ -3,9 +3,11 @@
 import datetime as dt
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 from federation.encoding import dump_json
+from federation.identity import AnchorIdentity
 from sync.addresses import Network
 from sync.errors import PeerResponseError, PeerUnreachableError
 from sync.transport import ENTITY_STATEMENT, JSON, JWT, NDJSON, PROBLEM, PROBLEM_PREFIX, Response
@@ -24,11 +26,21 @@ class SimulatedNetwork:
         self.bearers: list[str | None] = []
         self.faults: dict[str, Fault] = {}
         """Called with the URL, by a part of it: raises, or gives the answer in place of the node's (None: go on)."""
+        self.port: int | None = None
+        """Of every node that is added, where it is not the usual one."""
         self._lock = threading.Lock()
+
+    def listen_on(self, port: int) -> None:
+        """Every node, and the anchor, is behind this port."""
+        self.port = port
+        self.anchor.identity = AnchorIdentity(f"{self.anchor.entity_id}:{port}", self.anchor.identity.key)
 
     def add(self, participant: str, *, enrolled: bool = True) -> SimulatedNode:
         """A node for ``participant``, vouched for by the anchor where ``enrolled``."""
-        node = SimulatedNode(named_identity(participant))
+        identity = named_identity(participant)
+        if self.port is not None:
+            identity = replace(identity, entity_id=f"{identity.entity_id}:{self.port}")
+        node = SimulatedNode(identity)
         self.nodes[node.entity_id] = node
         if enrolled:
             self.anchor.enrol(node)
@@ -67,6 +79,10 @@ class SimulatedNetwork:
         """Let requests to URLs with this part be answered with a problem."""
         self.faults[part] = lambda url: problem(status, code)
 
+    def serve(self, url: str, bearer: str | None = None) -> Response:
+        """What is answered at ``url``, whoever asks; raises as a transport does where nobody answers."""
+        return self._prepared("GET", url, bearer) or self._answer(url)
+
     # PeerTransport
 
     def get(
@@ -80,7 +96,7 @@ class SimulatedNetwork:
         allowed_networks: Sequence[Network] = (),
         etag: str | None = None,
     ) -> Response:
-        response = self._prepared("GET", url, bearer) or self._answer(url)
+        response = self.serve(url, bearer)
         if response.status == 200 and response.content_type != accept:
             raise PeerResponseError("bad_response", f"expected {accept}, found {response.content_type}")
         if len(response.body) > max_bytes:

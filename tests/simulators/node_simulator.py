@@ -230,8 +230,9 @@ class SimulatedNode:
         return served if isinstance(served, bytes) else encode_page(served)
 
     def served_chain(self) -> bytes:
-        """The chain of configurations."""
-        return dump_json(self.chain or [self.configuration()])
+        """The configurations with which the federation keys changed, then the current one."""
+        current = self.configuration()
+        return dump_json(self.chain if current in self.chain[-1:] else [*self.chain, current])
 
     def _supersede(self, record: str) -> None:
         mark = f'"record":"{record}"'.encode()

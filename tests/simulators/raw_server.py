@@ -86,6 +86,7 @@ class RawServer:
                 self._answer_all(connection)
             else:
                 with self.tls.wrap_socket(connection, server_side=True) as secured:
+                    self._open.append(secured)  # the plain socket is detached from here on
                     self._answer_all(secured)
 
     def _answer_all(self, connection: socket.socket) -> None:
