@@ -34,7 +34,6 @@ from federation.participants import (
     bind_participant,
     end_trust,
     load_by_entity,
-    load_configuration,
     load_participant,
     load_participants,
     store_configuration,
@@ -193,7 +192,8 @@ def pin(
     waited = any(proposal.kid == configuration.kid for proposal in _of_node(session, entity_id, now))
     key = configuration.federation_keys[configuration.kid]
     bind_participant(session, code, entity_id, "peering", {key.kid: key}, allowed_networks=networks)
-    held = load_configuration(session, code)
+    bound = load_participant(session, code)
+    held = None if bound is None else bound.configuration
     if held is None or held.issued_at < configuration.issued_at:
         store_configuration(session, configuration)
     drop_proposal(session, entity_id)
