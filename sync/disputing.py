@@ -21,7 +21,8 @@ from federation.participants import TrustedNode, load_participants
 from federation.projection import CHUNK, read_stored
 from sync.errors import PeerError, RunLimitError
 from sync.fetching import read_headers
-from sync.run import Run
+from sync.relays import peer_sources
+from sync.run import Run, Traffic
 from sync.source import Source
 from sync.storing import store
 from sync.transport import JWT
@@ -29,20 +30,27 @@ from sync.transport import JWT
 _LOG = logging.getLogger(__name__)
 _POSTS_AT_ONCE = 16
 _ANSWER_BYTES = 64 * 1024
+MAX_PEERS = 1000
 SOURCES_TRIED = 5
 """How many nodes are asked for the offered history in one run."""
 
 
-def attend_dispute(run: Run, participant: str, sources: Iterable[Source]) -> None:
+def attend_dispute(run: Run, accused: TrustedNode, traffic: Traffic) -> None:
     """Do what is still to be done about the participant's open dispute; what fails is tried again at the next sync."""
     with reading(run.node.engine) as session:
-        dispute = load_open(session, participant)
+        dispute = load_open(session, accused.participant)
     if dispute is None:
         return
     pass_on(run, dispute)
     if not dispute.is_complete:
-        likeliest = sorted(sources, key=lambda source: (source.entity_id != dispute.shown_by, not source.is_origin))
-        complete_evidence(run, dispute, likeliest)
+        complete_evidence(run, dispute, offered_sources(run, accused, dispute, traffic))
+
+
+def offered_sources(run: Run, accused: TrustedNode, dispute: Dispute, traffic: Traffic) -> list[Source]:
+    """Who may serve the offered history: the node that showed it first, then the origin, then the other peers."""
+    peers = peer_sources(run, accused.participant, traffic, most=MAX_PEERS)
+    origin = [] if accused.trust == "own" else [Source(run, accused, accused.participant, traffic)]
+    return sorted([*origin, *peers], key=lambda source: source.entity_id != dispute.shown_by)
 
 
 def pass_on(run: Run, dispute: Dispute) -> int:

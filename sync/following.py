@@ -33,7 +33,7 @@ from sync.errors import PeerError, RunLimitError
 from sync.fetching import Allowance, Fetching, fetch_log, read_spooled
 from sync.gossip import Gossip
 from sync.lease import check_epoch
-from sync.relays import peer_sources, relay_sources
+from sync.relays import relay_sources
 from sync.run import Run, Traffic
 from sync.source import Source
 from sync.spool import Spool, disk_errors_explained
@@ -82,7 +82,7 @@ class Follower:
         self._participant = node.participant
         self._allowance = Allowance.of(run.node.limits)
         self._origin_shows: int | None = None
-        """The size of the last checkpoint that the origin's own address showed in this run; None where it was silent."""
+        """The size that the origin's own address showed last in this run; None where it was silent."""
 
     def follow(self) -> Followed:
         """Bring the log up to date from its origin, or from a relay, and compare notes with a few peers.
@@ -101,8 +101,7 @@ class Follower:
             return attempt()
         except LogIntegrityError as error:
             if error.code == "fork":
-                sources = [self._origin(), *peer_sources(self._run, self._participant, self._traffic)]
-                attend_dispute(self._run, self._participant, sources)
+                attend_dispute(self._run, self._node, self._traffic)
             raise
 
     def _follow_and_compare(self) -> Followed:
@@ -325,8 +324,9 @@ class Follower:
         """Compare what the peers show with what is held, and take what the origin did not show; what was taken."""
         if not is_usable(self._node, self._run.now):
             return None  # nothing verifies with the keys of an expired configuration
-        shown = self._place_shown(gossip)
-        self._comparison.check_kept(self._load_held())
+        held = self._load_held()
+        shown = self._place_shown(gossip, held)
+        self._comparison.check_kept(held)
         if not shown or (self._origin_shows is not None and shown[0].checkpoint.size <= self._origin_shows):
             return None
         followed = self._ask_again()
@@ -335,11 +335,10 @@ class Follower:
         self._note_withholding(shown[0].checkpoint)
         return followed
 
-    def _place_shown(self, gossip: Gossip) -> list[_Offer]:
+    def _place_shown(self, gossip: Gossip, held: Head) -> list[_Offer]:
         """What the peers show and is not contradicted by what is held, largest first."""
         offers = []
         for source, checkpoint in gossip.shown(lambda token: self._verify(token, relayed=True)):
-            held = self._load_held()
             place = self._comparison.place(held, checkpoint, source.entity_id)
             if place == "ahead":
                 self._comparison.keep(checkpoint, source.entity_id)

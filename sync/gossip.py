@@ -6,7 +6,7 @@ believed for the origin's signature alone: a bad one, another's or an older one 
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -28,7 +28,7 @@ class Gossip:
 
     def __init__(self, run: Run, participant: str, traffic: Traffic) -> None:
         self._seconds = run.node.limits.gossip_seconds
-        self._sources = choose_peers(run, peer_sources(run, participant, traffic))
+        self._sources = peer_sources(run, participant, traffic, run.node.limits.gossip_peers)
         self._pool: ThreadPoolExecutor | None = None
         self._asked: list[tuple[Source, Future[bytes]]] = []
 
@@ -51,8 +51,3 @@ class Gossip:
                 yield source, verify(answer.result())
             except (PeerError, FederationError) as error:
                 _LOG.debug("%s shows nothing that can be used: %s", source.entity_id, error)
-
-
-def choose_peers(run: Run, sources: Sequence[Source]) -> list[Source]:
-    """A few of the sources, chosen by chance: an origin cannot know who will compare notes."""
-    return run.node.chance.sample(sources, min(run.node.limits.gossip_peers, len(sources)))

@@ -4,13 +4,20 @@ import datetime as dt
 import hashlib
 import time
 from collections.abc import Iterator
+from itertools import islice
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from directory.database import reading
-from federation.participants import TrustedNode, load_participants
+from federation.participants import TrustedNode, load_participant, load_participants
+from federation.tables import ParticipantRow
 from sync.run import Run, Traffic
 from sync.source import Source
 from sync.status import Status, load_statuses
+from sync.tables import SyncStatusRow
 
+_SILENT = frozenset({"unreachable", "timeout"})
 EXPIRY_TOLERANCE = dt.timedelta(seconds=300)
 
 
@@ -26,20 +33,36 @@ def relay_sources(run: Run, participant: str, traffic: Traffic) -> Iterator[Sour
         yield Source(run, node, participant, traffic)
 
 
-def peer_sources(run: Run, participant: str, traffic: Traffic) -> list[Source]:
-    """Every other trusted node that can be asked now: those that did not answer last time only where no other is left.
+def peer_sources(run: Run, participant: str, traffic: Traffic, most: int) -> list[Source]:
+    """Up to ``most`` other trusted nodes, chosen by chance: an origin cannot know who will compare notes.
 
-    A dead peer would cost each run its limit, and it is asked anew as soon as a sync of its own log succeeded.
+    Those that did not answer last time are chosen only where no other is left: a dead peer would cost each run its
+    limit, and it is asked anew as soon as a sync of its own log succeeded. Only the chosen ones are loaded.
     """
     with reading(run.node.engine) as session:
-        nodes, statuses = load_participants(session), load_statuses(session)
-    candidates = [node for node in nodes if _may_relay(node, participant, run.now)]
-    answering = [node for node in candidates if not _was_silent(statuses.get(node.participant))]
-    return [Source(run, node, participant, traffic) for node in answering or candidates]
+        answering, silent = _codes_by_answer(session, participant)
+        for codes in (answering, silent):
+            chosen = run.node.chance.sample(codes, len(codes))
+            nodes = (load_participant(session, code) for code in chosen)
+            able = (node for node in nodes if node is not None and _may_relay(node, participant, run.now))
+            found = list(islice(able, most))
+            if found:
+                return [Source(run, node, participant, traffic) for node in found]
+    return []
 
 
-def _was_silent(status: Status | None) -> bool:
-    return status is not None and status.last_result in ("unreachable", "timeout")
+def _codes_by_answer(session: Session, participant: str) -> tuple[list[str], list[str]]:
+    """The other participants: those that answered last time or were never asked, and those that were silent."""
+    of_node = SyncStatusRow.participant == ParticipantRow.participant
+    query = (
+        sa.select(ParticipantRow.participant, SyncStatusRow.last_result)
+        .outerjoin(SyncStatusRow, of_node)
+        .where(ParticipantRow.participant != participant, ParticipantRow.trust != "own")
+        .order_by(ParticipantRow.participant)
+    )
+    rows = session.execute(query).all()
+    silent = [code for code, last_result in rows if last_result in _SILENT]
+    return [code for code, last_result in rows if last_result not in _SILENT], silent
 
 
 def _may_relay(node: TrustedNode, participant: str, now: dt.datetime) -> bool:

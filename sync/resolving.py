@@ -4,8 +4,6 @@ To accept what is held ends the dispute and touches nothing. To accept what was 
 from whoever serves it, proves it, and puts it in the place of the held one in one transaction, or changes nothing.
 """
 
-from collections.abc import Iterable
-
 from sqlalchemy.orm import Session
 
 from federation.checkpoint import Checkpoint, verify_checkpoint
@@ -15,9 +13,9 @@ from federation.head import Head
 from federation.log import append_entries, load_head, reset_log
 from federation.merkle import EMPTY_ROOT, Frontier
 from federation.participants import TrustedNode
+from sync.disputing import offered_sources
 from sync.errors import PeerError
 from sync.fetching import Allowance, Fetching, fetch_log, read_spooled
-from sync.relays import peer_sources
 from sync.run import Run, Traffic
 from sync.source import Source
 from sync.spool import Spool, disk_errors_explained
@@ -47,7 +45,7 @@ def accept_offered(run: Run, node: TrustedNode, dispute: Dispute, reason: str) -
     """
     offered = _verify(run, node, str(dispute.evidence["offered"]))
     failures: list[PeerError | FederationError] = []
-    for source in _sources(run, node, dispute):
+    for source in offered_sources(run, node, dispute, Traffic()):
         try:
             return _replay(run, node, source, dispute, offered, reason)
         except (PeerError, FederationError) as error:
@@ -66,14 +64,6 @@ def _verify(run: Run, node: TrustedNode, token: str | bytes) -> Checkpoint:
         now=run.now,
         relayed=True,
     )
-
-
-def _sources(run: Run, node: TrustedNode, dispute: Dispute) -> Iterable[Source]:
-    """Who showed it first, then the origin, then the other peers; nobody asks himself."""
-    traffic = Traffic()
-    peers = peer_sources(run, node.participant, traffic)
-    origin = [] if node.trust == "own" else [Source(run, node, node.participant, traffic)]
-    return sorted([*origin, *peers], key=lambda source: source.entity_id != dispute.shown_by)
 
 
 def _replay(run: Run, node: TrustedNode, source: Source, dispute: Dispute, offered: Checkpoint, reason: str) -> Head:
