@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from directory.database import describe_library
 from directory.instants import format_instant
 from federation.log import load_head
 from federation.own_node import OwnNode, held_back_words, load_own_node
@@ -29,7 +30,8 @@ def readiness_checks(session: Session, participant: str, now: dt.datetime) -> li
     own = load_own_node(session)
     checks = [_worker(session, now), _checkpoint(session, participant, now), _own_log(session, participant, own)]
     checks.append(_clock(own))
-    return [Check("database", True, "the database answers"), *checks]
+    library = describe_library(session.connection().engine)
+    return [Check("database", True, f"the database answers: {library}"), *checks]
 
 
 def _own_log(session: Session, participant: str, own: OwnNode) -> Check:

@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from directory.errors import StaleVersionError
@@ -37,12 +38,18 @@ def delete_record(here: Held, principal: Principal, record_id: str, expected: in
 
 
 def _change(here: Held, principal: Principal, change: PendingChange, now: dt.datetime) -> Record:
-    """Save, and try again where another writer of the log came first: nothing was lost, only the place in the log."""
+    """Save, and try again where another writer of the log came first, or the connection broke before the commit.
+
+    Nothing was lost then, only the place in the log. Where the commit itself broke nothing is tried again.
+    """
     for _ in range(_TRIES - 1):
         try:
             return _save(here, principal, change, now)
         except ConcurrentAppendError:
             continue
+        except sa.exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
     return _save(here, principal, change, now)
 
 

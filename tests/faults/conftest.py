@@ -8,6 +8,9 @@ import pytest
 from tests.faults.injection import Laboratory
 from tests.faults.scenarios import Publication, Sync
 from tests.simulators.served_network import ServedNode
+from tests.web.conftest import node, node_template
+
+__all__ = ["node", "node_template"]
 
 
 @pytest.fixture(scope="session")
