@@ -195,6 +195,11 @@ def _read_xlsx(path: Path) -> list[Line]:
             rows = _sheet_rows(path)
     except _BROKEN as error:
         raise WebError(f"{path.name}: expected a workbook (XLSX) that can be read: {error}") from error
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # An archive whose directory points outside it: what fails is a seek, and no file is named.
+        raise WebError(f"{path.name}: expected a workbook (XLSX) whose parts lie within it: {error}") from error
     _refuse_formulas(rows)
     width = max((len(cells) for _, cells in rows), default=0)
     return [Line(number, _texts(cells, width)) for number, cells in rows]

@@ -34,12 +34,12 @@ def attempt(
     count(name)
     began = time.process_time()
     try:
-        return parser(*arguments, **named)
+        made = parser(*arguments, **named)
     except errors as error:
-        code = getattr(error, "code", None)
-        assert code is None or code in CODES, code
-        assert str(error), "an error says what was expected and found"
-        return Refused(error)
-    finally:
-        taken = time.process_time() - began
-        assert taken < LONGEST, f"{taken:.1f} s of processor time"
+        made = Refused(error)
+    taken = time.process_time() - began
+    assert taken < LONGEST, f"{taken:.1f} s of processor time"
+    if isinstance(made, Refused):
+        assert getattr(made.error, "code", "malformed") in CODES, made.error
+        assert str(made.error), "an error says what was expected and found"
+    return made

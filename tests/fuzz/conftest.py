@@ -20,7 +20,7 @@ settings.register_profile(
     "short", max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=_QUIET
 )
 settings.register_profile(
-    "long", max_examples=400, deadline=None, database=None, suppress_health_check=_QUIET, phases=_PHASES
+    "long", max_examples=150, deadline=None, database=None, suppress_health_check=_QUIET, phases=_PHASES
 )
 settings.load_profile(os.environ.get("FUZZ_PROFILE", "short"))
 

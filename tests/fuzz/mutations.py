@@ -6,11 +6,20 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+
+def _nested(depth: int) -> Any:
+    value: Any = 1
+    for level in range(depth):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
 ODD_TEXTS = [
     "", " ", "\x00", "\u202eabc", "\u2066", "\u200b", "‑", "Ａ", "\ud800", "\udfff", "\U0001f600", "é", "é", "ﬁ",
     "a" * 70_000, "../../etc/passwd", "'; DROP TABLE entry; --", "<script>", "{{7*7}}", "=cmd|' /C calc'!A0", "%s%n",
     "a@b.c\r\nBcc:x", "javascript:alert(1)", "http://169.254.169.254/", "https://127.1", "9999-12-31T23:59:59Z",
-    "0001-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-21T20:00:00+99:00", "Mars/X", "24/7; 24/7", "Mo-Fr 25:00-26:00",
+    "0001-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-21T20:00:00+99:00", "Mars/X",
+    "24/7; 24/7", "Mo-Fr 25:00-26:00",
     "٣٤٥", "+٩٩٩", "AQ==", "AR", "null", "NaN", "1e400", "/", "~", "~0~1", "unit/", "/spoc", "unit/spoc/x", "RS:",
 ]  # fmt: skip
 ODD_NUMBERS = [0, -1, 1, 2**31, 2**53 - 1, 2**53, 2**63, 2**64, -(2**63), 10**400, 0.1, -0.0, 1e308, 1.0, 1e16]
@@ -20,17 +29,10 @@ ODD_VALUES = st.one_of(
     st.sampled_from(ODD_TEXTS),
     st.text(max_size=40),
     st.integers(),
-    st.integers(min_value=2, max_value=60).map(lambda depth: _nested(depth)),
+    st.integers(min_value=2, max_value=60).map(_nested),
     st.lists(st.sampled_from(ODD_TEXTS), max_size=40),
     st.dictionaries(st.text(max_size=12), st.integers(), max_size=8),
 )
-
-
-def _nested(depth: int) -> Any:
-    value: Any = 1
-    for level in range(depth):
-        value = [value] if level % 2 else {"a": value}
-    return value
 
 
 @st.composite
@@ -115,7 +117,8 @@ def mutated_bytes(draw: st.DrawFn, samples: Sequence[bytes]) -> bytes:
 
 _ODD_BYTES = [
     b"\x00", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\\ud800", b"\\u0000", b"NaN", b"1e999", b"9" * 5000, b"[" * 3000,
-    b'{"a":' * 3000, b'"a":1,"a":2,', b"\r\n", b"\n" * 300, b".", b"=", b"null", b",", b"}", b"]", b"\xef\xbb\xbf", b"/**/",
+    b'{"a":' * 3000, b'"a":1,"a":2,', b"\r\n", b"\n" * 300, b".", b"=", b"null", b",", b"}", b"]", b"\xef\xbb\xbf",
+    b"/**/",
 ]  # fmt: skip
 
 

@@ -44,7 +44,10 @@ RECORDS: dict[str, Any] = {
 }
 HOURS = ["24/7", "Mo-Fr 08:00-16:00; PH off", "Mo,We 22:00-06:00; Sa 10:00-12:00,13:00-15:00"]
 QUERY = {"from": "ME", "country": "RS", "crime_area": "drugs", "urgency": "urgent", "at": "2027-02-09T10:00:00+01:00"}
-ROWS = [["id", "name_en", "kind", "level", "area", "channels", "hours"], ["a", "Desk", "spoc", "central", "ME", "siena", "24/7"]]  # fmt: skip
+ROWS = [
+    ["id", "name_en", "kind", "level", "area", "channels", "hours"],
+    ["a", "Desk", "spoc", "central", "ME", "siena", "24/7"],
+]
 
 TABLES = {"t.csv": to_csv(ROWS), "t.xlsx": to_xlsx("units", ROWS)}
 
@@ -103,7 +106,12 @@ def test_holidays(fixed: list[object], calendar: str | None) -> None:
     attempt("holidays", parse_holidays, fixed, calendar, errors=(ValueError,))
 
 
-@given(st.one_of(ODD_VALUES, mutated_bytes([b"2026-11-21T20:00:00Z", b"2026-11-21T20:00:00+01:00"]).map(lambda text: text.decode("latin-1"))))  # fmt: skip
+@given(
+    st.one_of(
+        ODD_VALUES,
+        mutated_bytes([b"2026-11-21T20:00:00Z", b"2026-11-21T20:00:00+01:00"]).map(lambda text: text.decode("latin-1")),
+    )
+)
 def test_instants(text: object) -> None:
     instant = attempt("instants", parse_instant, text, errors=(ValueError,))
     if not isinstance(instant, Refused):
@@ -137,7 +145,9 @@ def test_a_table(name: str, data: st.DataObject) -> None:
         attempt("tables", document_of_table, lines, "ME", {}, errors=(InvalidInputError, WebError))
 
 
-@given(st.lists(st.lists(st.one_of(st.sampled_from(ODD_TEXTS), st.text(max_size=9)), min_size=7, max_size=7), max_size=4))
+@given(
+    st.lists(st.lists(st.one_of(st.sampled_from(ODD_TEXTS), st.text(max_size=9)), min_size=7, max_size=7), max_size=4)
+)
 def test_a_table_of_any_cells(rows: list[list[str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.csv"

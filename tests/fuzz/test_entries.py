@@ -69,7 +69,11 @@ def test_a_payload(payload: bytes, header: bytes) -> None:
     assert (projected.applied, projected.skipped) != (None, None)
 
 
-@given(st.sampled_from(["unit", "member", "agency", "rota", "outage", "participant", "novelty"]), st.integers(), mutated_json([json.loads(PUT.payload)]))  # fmt: skip
+@given(
+    st.sampled_from(["unit", "member", "agency", "rota", "outage", "participant", "novelty"]),
+    st.integers(),
+    mutated_json([json.loads(PUT.payload)]),
+)
 def test_a_payload_under_any_header(type_: str, seq: int, payload: bytes) -> None:
     """One bad record poisons nothing: it is shown as unreadable or unknown, and listed as skipped."""
     header = Header(seq, f"{type_}/spoc", "put", NOW, None)
@@ -111,5 +115,3 @@ def test_a_problem(body: bytes) -> None:
     assert detail.isprintable()
     assert len(detail) <= 300
     attempt("problems", read_object, body, errors=())
-
-

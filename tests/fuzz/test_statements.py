@@ -48,11 +48,16 @@ CONFIGURATION = make_configuration(ME, now=NOW, name="Police", contacts=["a@b.ex
 TOKENS: list[tuple[TokenKind, str]] = [
     (CHECKPOINT, make_checkpoint(ME, 3, bytes(32), NOW).token),
     (READ_TOKEN, make_read_token(ME, RS.entity_id, NOW)),
-    (MESSAGE, make_message(ME, audience=RS.entity_id, jti="0" * 8 + "-0000" * 3 + "-" + "0" * 12, type_="x", body={}, now=NOW)),
+    (
+        MESSAGE,
+        make_message(
+            ME, audience=RS.entity_id, jti="0" * 8 + "-0000" * 3 + "-" + "0" * 12, type_="x", body={}, now=NOW
+        ),
+    ),
     (ENTITY_STATEMENT, CONFIGURATION.token),
     (ANCHOR_STATEMENT, make_anchor_configuration(ANCHOR, NOW).token),
     (ANCHOR_STATEMENT, make_subordinate_statement(ANCHOR, "ME", ME.entity_id, key_set(ME.federation_key), NOW).token),
-]  # fmt: skip
+]
 _PROVEN = prove_message(parse_message(TOKENS[2][1]), KEYS, issuer=ME.entity_id, audience=RS.entity_id)
 TOKENS.append((RECEIPT, make_receipt(ME, _PROVEN, NOW)))
 INTRODUCTION = make_body(CONFIGURATION)
@@ -102,8 +107,12 @@ def test_every_reader_of_tokens(example: tuple[TokenKind, str | bytes]) -> None:
         (verify_subordinate_statement, (token,), {**anchored, "entity_id": ME.entity_id}),
         (verify_read_token, (token, RS.entity_id, lambda issuer: KEYS, NOW), {}),
         (parse_message, (token,), {}),
-        (follow_chain, ([token, token],), {"start": key_set(ME.federation_key), "held": None, "participant": "ME", **known}),
-    ]  # fmt: skip
+        (
+            follow_chain,
+            ([token, token],),
+            {"start": key_set(ME.federation_key), "held": None, "participant": "ME", **known},
+        ),
+    ]
     for reader, arguments, named in readers:
         text = tuple(item.decode("latin-1") if isinstance(item, bytes) else item for item in arguments)
         attempt("readers of tokens", reader, *text, errors=ERRORS, **named)
@@ -174,7 +183,13 @@ def test_introductions(body: dict[str, Any]) -> None:
     attempt("introductions", read_introduction, body, ME.entity_id, NOW, errors=ERRORS)
 
 
-@given(st.one_of(st.sampled_from(ODD_TEXTS), st.text(), mutated_bytes([b"https://spoc.example.me:8443"]).map(lambda text: text.decode("latin-1"))))  # fmt: skip
+@given(
+    st.one_of(
+        st.sampled_from(ODD_TEXTS),
+        st.text(),
+        mutated_bytes([b"https://spoc.example.me:8443"]).map(lambda text: text.decode("latin-1")),
+    )
+)
 def test_urls_and_networks(text: str) -> None:
     checked = attempt("addresses", check_entity_id, text, errors=ERRORS)
     assert isinstance(checked, Refused) or checked.startswith("https://")
