@@ -48,16 +48,19 @@ def find_clock_fault(
     ``last_issued_at`` is the ``iat`` of what this node signed last, ``accepted_at`` when its clock was last confirmed:
     from there on the clock may be before what was signed earlier, and not before the confirmation itself.
     """
-    floor = last_issued_at
     if accepted_at is not None:
-        floor = accepted_at if floor is None else min(floor, accepted_at)
-    if accepted_at is None and now < RELEASED_AT:
+        return _find_backward(now, accepted_at if last_issued_at is None else min(accepted_at, last_issued_at))
+    if now < RELEASED_AT:
         return f"{BEFORE_RELEASE}: expected a clock after the program's release at {RELEASED_AT}, found {now}"
-    if accepted_at is None and now > USED_UNTIL:
+    if now > USED_UNTIL:
         return f"{AFTER_PROGRAM}: expected a clock before {USED_UNTIL}, found {now}"
-    if floor is not None and now < floor - TOLERANCE:
-        return f"{BEFORE_SIGNATURE}: expected a clock not before the last signature at {floor}, found {now}"
-    return None
+    return None if last_issued_at is None else _find_backward(now, last_issued_at)
+
+
+def _find_backward(now: dt.datetime, floor: dt.datetime) -> str | None:
+    if now >= floor - TOLERANCE:
+        return None
+    return f"{BEFORE_SIGNATURE}: expected a clock not before the last signature at {floor}, found {now}"
 
 
 def check_clock(now: dt.datetime, last_issued_at: dt.datetime | None, released_at: dt.datetime | None = None) -> None:

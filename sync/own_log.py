@@ -108,14 +108,17 @@ def compare_own_log(node: Node, now: dt.datetime, *, alone: bool = False) -> Com
         return Comparison(True, 0, 0, 0, "the own log is not held back for a comparison")
     own, answers = _ask(Run(_hurried(node), now), peers)
     outcome = _settle(Run(node, now), own, answers)
-    waiting = outcome.behind
-    if waiting is None and reason == "restored" and not (answers or alone):
-        waiting = held_back_words(reason)
+    waiting = outcome.behind or _wait(reason, answers, alone)
     if waiting is None:
         store(node.engine, lambda session: release(session, reason))
     said = f"{len(answers)} of {len(peers)} peers answered, {outcome.taken} entries were taken back"
-    detail = "; ".join(text for text in (said, outcome.disputed, waiting) if text is not None)
+    detail = "; ".join(filter(None, (said, outcome.disputed, waiting)))
     return Comparison(waiting is None, len(peers), len(answers), outcome.taken, detail)
+
+
+def _wait(reason: str, answers: Sequence[Answer], alone: bool) -> str | None:
+    """Why the node must wait for an answer; None where it need not."""
+    return held_back_words(reason) if reason == "restored" and not (answers or alone) else None
 
 
 def _hurried(node: Node) -> Node:

@@ -34,6 +34,7 @@ COMMANDS = {
     "verify": "web.cli.upkeep:verify",
     "rebuild": "web.cli.upkeep:rebuild",
     "migrate": "web.cli.upkeep:migrate",
+    "doctor": "web.cli.doctor:doctor",
     "readiness": "web.cli.readiness:readiness",
     "demo": "web.cli.demo:demo",
 }
