@@ -105,8 +105,8 @@ class Host:
 
     def check_whole(self) -> None:
         """One history, no half-done change, and whatever the node shows verifies."""
-        identity, configuration = self.keys.load(), self.configuration
-        assert {key.kid for key in identity.operating_keys} <= configuration.operating_keys.keys()
+        configuration = self.configuration
+        assert set(self.operating()) <= configuration.operating_keys.keys()
         assert self.checkpoint_signer() in configuration.operating_keys
         assert not [name for name in self.files() if not name.endswith(".pem")]
         with reading(self.engine) as session:
@@ -145,7 +145,7 @@ def trust_the_anchor(host: Host) -> None:
 def simulate(host: Host) -> SimulatedNode:
     """The node as others fetch it, as it is now: its configuration, its chain and its empty log."""
     shown = SimulatedNode(host.keys.load(), host.now)
-    shown.configuration_token = host.configuration.token.encode("ascii")
+    shown._configuration = ((shown.identity, shown.authority_hints, shown.readers), host.configuration.token)
     shown.chain = host.chain()
     host.network.nodes[ENTITY_ID] = shown
     return shown
