@@ -9,22 +9,15 @@ import sqlalchemy as sa
 
 from directory.database import make_engine
 from tests.abuse.attacked import Attacked, make_attacked
-from tests.simulators.network import SimulatedNetwork
 
 
 @pytest.fixture
-def attacked(engine: sa.Engine, caplog: pytest.LogCaptureFixture) -> Iterator[Attacked]:
-    """On SQLite and PostgreSQL; after the test the honest origin is synced with no manual step."""
-    attacked = make_attacked(engine, caplog)
+def attacked(sqlite_engine: sa.Engine, caplog: pytest.LogCaptureFixture) -> Iterator[Attacked]:
+    """After the test the honest origin is synced with no manual step."""
+    attacked = make_attacked(sqlite_engine, caplog)
     yield attacked
     if attacked.heals:
         attacked.check_heals()
-
-
-@pytest.fixture
-def network_of(attacked: Attacked) -> SimulatedNetwork:
-    """The network around it, which counts what is asked."""
-    return attacked.network
 
 
 @pytest.fixture
@@ -35,3 +28,12 @@ def sqlite_engine(sqlite_template: Path, tmp_path: Path) -> Iterator[sa.Engine]:
     engine = make_engine(f"sqlite:///{path}")
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def stored(engine: sa.Engine, caplog: pytest.LogCaptureFixture) -> Iterator[Attacked]:
+    """The same on SQLite and PostgreSQL, for what hangs on the database."""
+    attacked = make_attacked(engine, caplog)
+    yield attacked
+    if attacked.heals:
+        attacked.check_heals()

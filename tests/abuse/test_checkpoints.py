@@ -12,7 +12,6 @@ from federation.entries import Entry
 from federation.merkle import EMPTY_ROOT
 from tests.abuse.attacked import HELD, HOUR, Attack, Attacked, relay
 from tests.abuse.forging import claiming, growing, writing
-from tests.simulators.network import SimulatedNetwork
 from tests.simulators.node_simulator import SimulatedNode
 
 
@@ -31,9 +30,9 @@ def of_the_page(change: "dict[int, Entry] | None" = None, *, cut: int = 0) -> At
     return attack
 
 
-def test_c01_smaller_log(attacked: Attacked) -> None:
-    attacked.refuses(lambda node: node.roll_back_to(HELD - 1), "rollback")
-    attacked.refuses(lambda node: node.roll_back_to(1), "rollback")
+def test_c01_smaller_log(stored: Attacked) -> None:
+    stored.refuses(lambda node: node.roll_back_to(HELD - 1), "rollback")
+    stored.refuses(lambda node: node.roll_back_to(1), "rollback")
 
 
 def test_c02_other_root_at_the_same_size(attacked: Attacked) -> None:
@@ -44,8 +43,8 @@ def test_c02_other_root_at_the_same_size(attacked: Attacked) -> None:
     assert read_checkpoint(held.checkpoint or "").root == held.root
 
 
-def test_c03_rewritten_leaf_under_a_longer_log(attacked: Attacked) -> None:
-    attacked.refuses(growing(lambda node: node.rewrite(57)), "fork")
+def test_c03_rewritten_leaf_under_a_longer_log(stored: Attacked) -> None:
+    stored.refuses(growing(lambda node: node.rewrite(57)), "fork")
 
 
 def test_c06_one_checkpoint_for_ever(attacked: Attacked) -> None:
@@ -103,14 +102,14 @@ def test_c12_empty_log_with_another_root(attacked: Attacked) -> None:
     attacked.refuses(claiming(size=0, root=b64url_encode(EMPTY_ROOT)), "rollback")
 
 
-def test_c13_one_bit_of_one_entry(attacked: Attacked) -> None:
-    grown = attacked.honest.copy()
+def test_c13_one_bit_of_one_entry(stored: Attacked) -> None:
+    grown = stored.honest.copy()
     grown.grow(10)
     entry = grown.entries[104]
     for position, bit in ((1, 1), (len(entry.header) // 2, 1), (-2, 2)):
         header = bytearray(entry.header)
         header[position] ^= bit
-        attacked.refuses(of_the_page({104: replace(entry, header=bytes(header))}), "root_mismatch")
+        stored.refuses(of_the_page({104: replace(entry, header=bytes(header))}), "root_mismatch")
 
 
 def test_c14_two_entries_swapped(attacked: Attacked) -> None:
@@ -126,11 +125,11 @@ def test_c15_one_entry_twice_and_one_never(attacked: Attacked) -> None:
     attacked.refuses(of_the_page(shifted), "root_mismatch")
 
 
-def test_c16_one_entry_too_few(attacked: Attacked, network_of: SimulatedNetwork) -> None:
-    network_of.forget_requests()
-    attacked.refuses(of_the_page(cut=1), "bad_range")
-    assert 1 <= network_of.asked("rs.example/federation/v1/logs/RS/entries") <= 4
-    attacked.refuses(of_the_page(cut=10), "bad_range")
+def test_c16_one_entry_too_few(stored: Attacked) -> None:
+    stored.network.forget_requests()
+    stored.refuses(of_the_page(cut=1), "bad_range")
+    assert 1 <= stored.network.asked("rs.example/federation/v1/logs/RS/entries") <= 4
+    stored.refuses(of_the_page(cut=10), "bad_range")
 
 
 def test_c17_more_entries_than_asked_for(attacked: Attacked) -> None:
