@@ -205,7 +205,7 @@ class KeyDirectory:
     def _ask(self) -> ListedKeys | None:
         try:
             return self._load_listed(self._listed)
-        except sa.exc.DBAPIError:
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError):
             if self._listed is None:
                 raise
             return self._listed  # a database that is busy now: each signature is checked again where it is stored

@@ -20,6 +20,7 @@ from federation.errors import FederationError, KeyFileError, TokenError
 from federation.identity import Identity
 from federation.keys import MAX_KEYS, KeySet, SigningKey, key_set
 from federation.listed_keys import ListedKeys, load_listed, newest_first
+from federation.log import load_head
 from federation.own_node import check_own_log_compared, signing_instant
 from federation.participants import load_configuration, store_configuration
 from federation.statements import CONFIGURATION_LIFETIME, NodeConfiguration, make_configuration
@@ -131,6 +132,7 @@ def renew_configuration(
     ``busy`` while peers may hold a newer one, ClockError where the clock cannot be right.
     """
     check_own_log_compared(session)
+    lock_own_configuration(session, identity.participant)
     held = load_configuration(session, identity.participant)
     last_issued_at = None if held is None else held.issued_at
     at = signing_instant(session, now, last_issued_at)
@@ -149,6 +151,14 @@ def renew_configuration(
     )
     store_configuration(session, configuration)
     return configuration
+
+
+def lock_own_configuration(session: Session, participant: str) -> None:
+    """Let others who sign the own configuration wait until this transaction ends.
+
+    Else a renewal that began before a key was removed could end after it and list the key again.
+    """
+    load_head(session, participant, for_update=True)
 
 
 def _find_signer(identity: Identity, held: NodeConfiguration | None, changes: KeyChanges) -> SigningKey:

@@ -21,7 +21,7 @@ from federation.identity import Identity
 from federation.key_directory import KeyDirectory
 from federation.keys import SigningKey
 from federation.listed_keys import ListedKeys, load_listed
-from federation.own_configuration import KeyChanges, next_federation_key
+from federation.own_configuration import KeyChanges, lock_own_configuration, next_federation_key
 from federation.trusted_anchor import TrustedAnchor, load_anchor
 from sync.errors import SyncError
 from sync.lease import Fence, check_epoch
@@ -100,6 +100,7 @@ def finish_federation_rotation(node: Node, now: dt.datetime, fence: Fence | None
 
     def sign(session: Session) -> None:
         check_epoch(session, fence)
+        lock_own_configuration(session, node.participant)
         listed = load_listed(session, node.participant)
         if listed is not None and next_federation_key(listed) == kid:  # else another process was first
             sign_configuration(session, node, node.identity, now, KeyChanges(signer=kid))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from directory.database import make_engine, reading, writing
 from federation.errors import FederationError, KeyFileError, NotHeldError, TokenError
 from federation.keys import KeySet, generate_key, save_key
 from federation.log import mark_disputed
-from federation.own_configuration import OVERLAP, renew_configuration
+from federation.own_configuration import OVERLAP, KeyChanges, renew_configuration
 from federation.participants import load_configurations
 from federation.publishing import PendingChange, publish
 from federation.trust import follow_chain
@@ -189,6 +190,30 @@ def test_a_revoked_key_never_comes_back(host: Host) -> None:
     assert stolen not in renewed.operating_keys
     assert stolen not in host.operating()
     assert f"operating-{stolen}.pem" not in host.files()
+
+
+def test_a_renewal_that_began_before_a_revocation_does_not_bring_the_key_back(host: Host, database_url: str) -> None:
+    """On another host, or in the worker: it waits for the revocation, and then lists what that left."""
+    stolen, stays = host.rotate(), host.operating()[1]
+    identity, other, began, done = host.keys.load(), make_engine(database_url), threading.Event(), threading.Event()
+
+    def renew() -> None:
+        began.set()
+        with writing(other) as session:
+            renew_configuration(session, identity, name="Montenegro", now=host.now)
+        done.set()
+
+    renewal = threading.Thread(target=renew)
+    with writing(host.engine) as session:
+        removed = KeyChanges(removed=frozenset({stolen}))
+        renew_configuration(session, identity, name="Montenegro", now=host.now, changes=removed)
+        renewal.start()
+        began.wait(10)
+        assert not done.wait(0.3)
+    renewal.join(30)
+    other.dispose()
+    assert done.is_set()
+    assert host.configuration.operating_keys.keys() == {stays}
 
 
 def test_a_key_is_revoked_while_the_own_log_is_disputed(host: Host) -> None:
