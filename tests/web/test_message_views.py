@@ -99,7 +99,8 @@ def test_a_body_of_unknown_length_is_bounded_too(node: ServedNode) -> None:
     response = node.app.test_client().post(
         MESSAGES,
         input_stream=io.BytesIO(b"x" * 1_000_000),
-        environ_overrides={"CONTENT_LENGTH": "", "wsgi.input_terminated": True},
+        environ_overrides={"wsgi.input_terminated": True},
+        headers={"Transfer-Encoding": "chunked"},
     )
     assert problem(response) == (413, "too_large")
 
