@@ -20,7 +20,7 @@ from sync.node import Node
 from sync.transport import ENTITY_STATEMENT, check_status
 from web.cli.databases import opened_database
 from web.cli.failure import CommandError
-from web.cli.nodes import opened_node
+from web.cli.nodes import opened_node, signing_node
 from web.cli.output import json_option, print_json, print_table
 from web.cli.parameters import FILE, now, read_json
 from web.config import Config
@@ -41,7 +41,7 @@ def anchor() -> None:
 @click.pass_obj
 def trust(data: Path, url: str, jwks: Path, networks: tuple[str, ...], as_json: bool) -> None:
     """Trust the anchor at URL (its entity identifier) and every node that it vouches for."""
-    with opened_node(data) as (_, node):
+    with signing_node(data) as (_, node):
         keys = _read_keys(jwks)
         trust_anchor(node, url, keys, networks)
     if as_json:

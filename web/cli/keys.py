@@ -14,7 +14,7 @@ from federation.words import fingerprint_words, format_fingerprint
 from sync.key_changes import Revocation, revoke_key, rotate_federation_key, rotate_operating_key
 from sync.node import Node
 from sync.push import load_behind, push_now
-from web.cli.nodes import opened_node
+from web.cli.nodes import opened_node, signing_node
 from web.cli.output import json_option, print_json, print_table
 from web.cli.parameters import now
 from web.node import open_keys
@@ -53,7 +53,7 @@ def list_keys(data: Path, as_json: bool) -> None:
 @click.pass_obj
 def rotate(data: Path, federation: bool, as_json: bool) -> None:
     """Make a new key that signs from now on; the present one stays listed beside it for a week."""
-    with opened_node(data) as (config, node):
+    with signing_node(data) as (config, node):
         directory = open_keys(config, node.engine)
         if federation:
             rotation = rotate_federation_key(node, directory, now())
@@ -76,7 +76,7 @@ def rotate(data: Path, federation: bool, as_json: bool) -> None:
 @click.pass_obj
 def revoke(data: Path, kid: str, as_json: bool) -> None:
     """Remove the key KID, such as one that was stolen: nothing that it signs is accepted any more, by whoever heard."""
-    with opened_node(data) as (config, node):
+    with signing_node(data) as (config, node):
         revocation = revoke_key(node, open_keys(config, node.engine), kid, now())
         push_now(node, now())
         with reading(node.engine) as session:
