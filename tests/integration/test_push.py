@@ -14,7 +14,7 @@ from federation.publishing import PendingChange, publish
 from sync.errors import LeaseLostError
 from sync.express import Express
 from sync.lease import LIFETIME, acquire
-from sync.push import load_pushed
+from sync.push import load_behind, load_pushed, push_now
 from sync.wanted import REFRESH, load_wanted, want_pull, want_refresh
 from tests.simulators.follower import Follower, make_follower
 from tests.simulators.network import SimulatedNetwork
@@ -263,13 +263,13 @@ class TestWanted:
         follower.check_holds(peer)
 
 
-def test_nothing_to_do_costs_two_queries(
+def test_nothing_to_do_costs_three_queries(
     hands: Hands, follower: Follower, engine: sa.Engine, statements: Callable[[], list[str]]
 ) -> None:
     hands.tick(3, after=2)
     before = len(statements())
     hands.tick()
-    assert len(statements()) - before == 2
+    assert len(statements()) - before == 3  # the outbox, the counters, the wanted pulls
 
 
 @pytest.fixture
@@ -282,3 +282,34 @@ def statements(engine: sa.Engine) -> Callable[[], list[str]]:
 
     sa.event.listen(engine, "before_cursor_execute", note)
     return lambda: seen
+
+
+# -- from a command
+
+
+def behind(follower: Follower) -> list[str]:
+    with reading(follower.engine) as session:
+        return load_behind(session, "ME", follower.now)
+
+
+def test_a_command_tells_everybody_and_the_worker_tells_who_was_down(
+    hands: Hands, follower: Follower, network: SimulatedNetwork, peer: SimulatedNode
+) -> None:
+    """A configuration that removes a key waits for a peer that is down, however many others follow it."""
+    other = network.add("MK")
+    follower.pull_all()
+    assert behind(follower) == ["MK", "RS"]
+    other.online = False
+    push_now(follower.node, follower.now)
+    assert peer.taken[0] == own_configuration(follower).encode()
+    assert behind(follower) == ["MK"]
+    hands.tick(3, after=700)
+    with writing(follower.engine) as session:
+        renew_configuration(session, follower.node.identity, name="newer", now=follower.now)
+    assert behind(follower) == ["MK", "RS"]
+    hands.tick(3, after=2)
+    assert behind(follower) == ["MK"]
+    other.online = True
+    hands.tick(3, after=700)
+    assert behind(follower) == []
+    assert own_configuration(follower).encode() in other.taken

@@ -48,6 +48,18 @@ def test_failed_push_waits_for_its_pause_also_when_there_is_something_newer(seco
         assert (bool(plan), again) == (due, None if due else retry_at)
 
 
+def test_a_new_configuration_waits_for_no_pause() -> None:
+    """It may remove a key; the checkpoint behind it waits as before."""
+    later = NOW + 600 * SECOND
+    pushed = {
+        ("RS", "configuration"): taken(Statement("configuration", "c0", NOW), 20, later),
+        ("RS", "checkpoint"): taken(CHECKPOINT, 20, later),
+    }
+    assert plan_pushes([peer()], BOTH, pushed, NOW) == ([Push(peer(), (CONFIGURATION,))], later)
+    pushed[("RS", "configuration")] = taken(CONFIGURATION, 1, later)
+    assert plan_pushes([peer()], BOTH, pushed, NOW) == ([], later)
+
+
 def test_soonest_pause_says_when_to_look_again() -> None:
     pushed = {
         (code, "checkpoint"): taken(CHECKPOINT, 1, NOW + seconds * SECOND) for code, seconds in (("RS", 9), ("MK", 4))

@@ -1,0 +1,46 @@
+"""``veza keys``: what a person is told, and what a program reads."""
+
+import pytest
+
+
+def test_keys_are_listed_for_people_with_their_words(veza, answer):
+    (federation, _) = answer("keys", "list")
+    assert len(federation["words"].split()) == 24
+    text = veza("keys", "list")[1]
+    assert " ".join(federation["words"].split()[:6]) in text
+    assert federation["listed_since"] in text
+
+
+def test_a_federation_key_is_rotated(veza, answer):
+    old = answer("keys", "list")[0]["kid"]
+    rotation = answer("keys", "rotate", "--federation")
+    assert (rotation["signs"], rotation["waits"]) == (True, None)
+    signing = {key["kid"]: key["signs"] for key in answer("keys", "list") if key["use"] == "federation"}
+    assert signing == {rotation["federation_key"]: True, old: False}
+    text = veza("keys", "rotate", "--federation")[1]
+    assert "it signs from now on" in text
+
+
+def test_a_key_is_revoked(veza, answer, data):
+    (stolen,) = [key["kid"] for key in answer("keys", "list") if key["use"] == "operating"]
+    revocation = answer("keys", "revoke", stolen)
+    assert (revocation["use"], revocation["not_taken_by"]) == ("operating", [])
+    assert [key["kid"] for key in answer("keys", "list") if key["use"] == "operating"] == [revocation["operating_key"]]
+    assert answer("verify") == []
+    text = veza("keys", "revoke", revocation["operating_key"])[1]
+    assert "its file is gone" in text
+    assert "no restart is needed" in text
+    assert len(list((data / "keys").iterdir())) == 2
+
+
+@pytest.mark.parametrize("which", ["an unknown one", "the only federation key", "one that was removed"])
+def test_what_cannot_be_revoked_is_said(veza, answer, which):
+    keys = {key["use"]: key["kid"] for key in answer("keys", "list")}
+    if which == "one that was removed":
+        answer("keys", "revoke", keys["operating"])
+    kid = {"an unknown one": "kid", "the only federation key": keys["federation"]}.get(which, keys["operating"])
+    status, _, err = veza("keys", "revoke", kid)
+    assert status == 1
+    assert {"an unknown one": "veza keys list", "the only federation key": "rotate --federation"}.get(
+        which, "removed before"
+    ) in err
