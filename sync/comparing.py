@@ -124,16 +124,15 @@ class Comparison:
 
     def _sift(self, session: Session, head: Head, kept: Sequence[Heard], judged: dict[Checkpoint, bool]) -> list[Heard]:
         """The contradicting ones that count; what is proven is remembered as true, and only those go on waiting."""
-        contradicting = [heard for heard in kept if judged.get(heard.checkpoint) and self._counts(heard)]
-        found = [heard for heard in contradicting if not _is_settled(session, head, heard.checkpoint)]
-        done = judged.keys() - {heard.checkpoint for heard in found}
-        remember_proven(session, [checkpoint for checkpoint in done if not judged[checkpoint]])
-        forget_heard(session, head.participant, [(each.size, each.root) for each in done])
+        found = [heard for heard in kept if judged.get(heard.checkpoint) and self._counts(session, head, heard)]
+        accused = _checkpoints(found)
+        _forget(session, {each: contradicts for each, contradicts in judged.items() if each not in accused})
         return found
 
-    def _counts(self, heard: Heard) -> bool:
-        """A key that is no longer listed accuses nobody any more."""
-        return heard.checkpoint.kid in self._node.operating_keys
+    def _counts(self, session: Session, head: Head, heard: Heard) -> bool:
+        """A key that is no longer listed accuses nobody any more, nor does what an operator has decided."""
+        listed = heard.checkpoint.kid in self._node.operating_keys
+        return listed and not _is_settled(session, head, heard.checkpoint)
 
     def _open(
         self, session: Session, head: Head, offered: Checkpoint, shown_by: str | None, divergence: Divergence | None
@@ -182,6 +181,13 @@ def fork(head: Head, offered: Checkpoint) -> LogIntegrityError:
 def _is_settled(session: Session, head: Head, offered: Checkpoint) -> bool:
     held = (head.size, head.root)
     return is_resolved_pair(session, head.participant, held, (offered.size, offered.root))
+
+
+def _forget(session: Session, judged: dict[Checkpoint, bool]) -> None:
+    """These wait no longer; what is proven is remembered as true, so that it costs nothing when it comes again."""
+    remember_proven(session, [checkpoint for checkpoint, contradicts in judged.items() if not contradicts])
+    for checkpoint in judged:
+        forget_heard(session, checkpoint.participant, [(checkpoint.size, checkpoint.root)])
 
 
 def _checkpoints(kept: Sequence[Heard]) -> list[Checkpoint]:

@@ -81,13 +81,7 @@ def _take_configuration(run: Run, author: TrustedNode, token: bytes) -> None:
 
 
 def _take_checkpoint(run: Run, author: TrustedNode, head: Head | None, token: bytes) -> None:
-    try:
-        offered = _verify(run, author, token, relayed=False)
-    except TokenError as error:
-        if error.code == "expired" and head is not None and author.trust != "own":
-            # of no use any more, and yet a fork where it contradicts what is held: its signature stays true
-            _compare(run, author, head, _verify(run, author, token, relayed=True))
-        raise
+    offered = _verify_posted(run, author, head, token)
     if author.trust == "own":
         return  # nobody tells this node about its own log by a push
     if head is None:
@@ -95,8 +89,18 @@ def _take_checkpoint(run: Run, author: TrustedNode, head: Head | None, token: by
     place = _compare(run, author, head, offered)
     if place == "ahead" and head.disputed is None:
         _note(run, author, offered)
-    elif place == "proven" and _is_newer(head, offered):
+    if _is_newer(head, offered):
         _touch(run, offered)
+
+
+def _verify_posted(run: Run, author: TrustedNode, head: Head | None, token: bytes) -> Checkpoint:
+    """The checkpoint; an expired one is refused, and yet a fork where it contradicts: its signature stays true."""
+    try:
+        return _verify(run, author, token, relayed=False)
+    except TokenError as error:
+        if error.code == "expired" and head is not None and not head.own:
+            _compare(run, author, head, _verify(run, author, token, relayed=True))
+        raise
 
 
 def _verify(run: Run, author: TrustedNode, token: bytes, *, relayed: bool) -> Checkpoint:
@@ -122,7 +126,9 @@ def _compare(run: Run, author: TrustedNode, head: Head, offered: Checkpoint) -> 
 
 
 def _is_newer(head: Head, offered: Checkpoint) -> bool:
-    return offered.size == head.size and (head.issued_at is None or head.issued_at < offered.issued_at)
+    """Whether it says anew what is held; it does not contradict it, and is not settled, where the roots agree."""
+    same = (offered.size, offered.root) == (head.size, head.root)
+    return same and (head.issued_at is None or head.issued_at < offered.issued_at)
 
 
 def _note(run: Run, author: TrustedNode, offered: Checkpoint) -> None:

@@ -41,28 +41,27 @@ def peer_sources(run: Run, participant: str, traffic: Traffic, most: int) -> lis
     """
     with reading(run.node.engine) as session:
         answering, silent = _codes_by_answer(session, participant)
-        for codes in (answering, silent):
-            chosen = run.node.chance.sample(codes, len(codes))
-            nodes = (load_participant(session, code) for code in chosen)
-            able = (node for node in nodes if node is not None and _may_relay(node, participant, run.now))
-            found = list(islice(able, most))
-            if found:
-                return [Source(run, node, participant, traffic) for node in found]
-    return []
+        found = _choose(session, run, participant, answering, most) or _choose(session, run, participant, silent, most)
+    return [Source(run, node, participant, traffic) for node in found]
+
+
+def _choose(session: Session, run: Run, participant: str, codes: list[str], most: int) -> list[TrustedNode]:
+    nodes = (load_participant(session, code) for code in run.node.chance.sample(codes, len(codes)))
+    return list(islice((node for node in nodes if node and _may_relay(node, participant, run.now)), most))
 
 
 def _codes_by_answer(session: Session, participant: str) -> tuple[list[str], list[str]]:
     """The other participants: those that answered last time or were never asked, and those that were silent."""
-    of_node = SyncStatusRow.participant == ParticipantRow.participant
     query = (
         sa.select(ParticipantRow.participant, SyncStatusRow.last_result)
-        .outerjoin(SyncStatusRow, of_node)
+        .outerjoin(SyncStatusRow, SyncStatusRow.participant == ParticipantRow.participant)
         .where(ParticipantRow.participant != participant, ParticipantRow.trust != "own")
         .order_by(ParticipantRow.participant)
     )
-    rows = session.execute(query).all()
-    silent = [code for code, last_result in rows if last_result in _SILENT]
-    return [code for code, last_result in rows if last_result not in _SILENT], silent
+    codes: tuple[list[str], list[str]] = ([], [])
+    for code, last_result in session.execute(query):
+        codes[last_result in _SILENT].append(code)
+    return codes
 
 
 def _may_relay(node: TrustedNode, participant: str, now: dt.datetime) -> bool:

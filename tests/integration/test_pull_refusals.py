@@ -419,10 +419,16 @@ def fork_of_the_last_entry(origin: SimulatedNode) -> None:
     origin.grow(1)
 
 
+def fork_at_a_smaller_size(origin: SimulatedNode) -> None:
+    origin.rewrite(3)
+    origin.roll_back_to(HELD - 10)
+
+
 FORKS: dict[str, Attack] = {
     "C02 same size, other root": fork_at_same_size,
     "C03 leaf 57 rewritten under growth": fork_under_growth,
     "last leaf rewritten under growth": fork_of_the_last_entry,
+    "smaller, and another history": fork_at_a_smaller_size,
 }
 
 
