@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from directory.database import reading
 from directory.store import bump_counter
 from federation.errors import FederationError, TokenError
+from federation.keys import KeySet
 from federation.mailbox import (
     SentMessage,
     claim_message,
@@ -29,7 +30,7 @@ from federation.mailbox import (
 )
 from federation.messages import verify_receipt
 from federation.own_node import check_clock_plausible
-from federation.participants import load_by_entity
+from federation.participants import TrustedNode, load_by_entity
 from federation.peering import load_introduction
 from sync.configurations import keys_in_force
 from sync.errors import PeerRefusalError, StoppedError, SyncError
@@ -125,13 +126,7 @@ def is_final(error: Exception) -> bool:
 def _verify(run: Run, message: SentMessage, receipt: bytes) -> None:
     """Raise unless the receipt proves that the receiver holds the message."""
     with reading(run.node.engine) as session:
-        receiver = load_by_entity(session, message.audience)
-        introduced = load_introduction(session, message.audience)
-    trusted = receiver is not None and receiver.is_trusted(run.now)
-    if receiver is not None and trusted:
-        keys = keys_in_force(receiver, run.now)
-    else:
-        keys = {} if introduced is None else introduced.operating_keys
+        known, keys = _load_receiver(session, run, message.audience)
     try:
         verify_receipt(
             receipt,
@@ -143,9 +138,18 @@ def _verify(run: Run, message: SentMessage, receipt: bytes) -> None:
             tokens=message.tokens,
         )
     except TokenError as error:
-        if error.code == "unknown_key" and receiver is not None and trusted:
-            ask_for_configuration(run.node, receiver, run.now)
+        if error.code == "unknown_key" and known is not None:
+            ask_for_configuration(run.node, known, run.now)
         raise
+
+
+def _load_receiver(session: Session, run: Run, entity_id: str) -> tuple[TrustedNode | None, KeySet]:
+    """The receiver, where it is trusted, and its keys; those that it introduced itself with where it is not."""
+    known = load_by_entity(session, entity_id)
+    if known is not None and known.is_trusted(run.now):
+        return known, keys_in_force(known, run.now)
+    introduced = load_introduction(session, entity_id)
+    return None, {} if introduced is None else introduced.operating_keys
 
 
 class Outbox:

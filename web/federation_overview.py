@@ -5,23 +5,20 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from federation.keys import fingerprint
 from sync.federation_report import report
 from web.held import Held
+from web.peerings import key_json, peerings_json
 
 
 def overview_json(session: Session, here: Held, now: dt.datetime) -> dict[str, Any]:
-    """Every participant with the state of its log, and this node's public keys with their fingerprints."""
+    """Every participant with the state of its log, this node's public keys with their fingerprints, and peerings."""
     identity = here.node.identity
     federation = identity.federation_key
     return {
         "participants": report(session, now),
         "keys": {
-            "federation": None if federation is None else _key_json(federation.kid),
-            "operating": [_key_json(key.kid) for key in identity.operating_keys],
+            "federation": None if federation is None else key_json(federation.kid),
+            "operating": [key_json(key.kid) for key in identity.operating_keys],
         },
+        "peerings": peerings_json(session, now),
     }
-
-
-def _key_json(kid: str) -> dict[str, str]:
-    return {"kid": kid, "fingerprint": fingerprint(kid)}

@@ -176,3 +176,14 @@ def test_messages_are_posted_only(node: ServedNode, method: str) -> None:
 def test_a_foreign_page_gains_nothing(node: ServedNode) -> None:
     assert problem(post(node, message(stranger()), Origin="https://evil.example")) == (403, "forbidden")
     assert counted(node, "received_message") == 0
+
+
+def test_what_waits_is_seen_by_programs(node: ServedNode) -> None:
+    post(node, message(stranger()))
+    peerings = node.client().get("/api/v1/federation").json["peerings"]
+    assert [each["participant"] for each in peerings["peers"]] == ["HR", "RS", "XK"]
+    (proposal,) = peerings["proposals"]
+    assert (proposal["participant"], proposal["url"]) == ("BG", "http://n.example")
+    assert proposal["kid"] == configured(stranger()).kid
+    assert len(proposal["words"].split()) == 24
+    assert peerings["proposed"] == []

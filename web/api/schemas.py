@@ -337,6 +337,7 @@ class FederationSchema(Schema):
 
     participants = fields.List(fields.Nested(FederationRowSchema), required=True)
     keys = fields.Dict(required=True)
+    peerings = fields.Dict(required=True, metadata=_note("peers, proposals that wait here, and how ours stand"))
 
 
 class ChangeSchema(Schema):

@@ -12,21 +12,10 @@ from typing import Any
 import click
 
 from directory.database import reading, writing
-from directory.instants import format_instant
 from federation.errors import FederationError, NotHeldError
-from federation.keys import fingerprint
 from federation.mailbox import SentMessage, load_sent
-from federation.participants import TrustedNode, load_configuration, load_participants
-from federation.peering import (
-    Proposal,
-    check_unclaimed,
-    load_own_proposals,
-    load_proposals,
-    pin,
-    proposal_state,
-    refuse,
-    unpin,
-)
+from federation.participants import load_configuration
+from federation.peering import Proposal, check_unclaimed, load_proposals, pin, refuse, unpin
 from federation.statements import NodeConfiguration
 from federation.words import fingerprint_words, format_fingerprint, parse_fingerprint
 from sync.delivery import deliver
@@ -39,6 +28,7 @@ from web.cli.failure import CommandError
 from web.cli.nodes import opened_node
 from web.cli.output import json_option, print_json, print_table
 from web.cli.parameters import now
+from web.peerings import configuration_json, peerings_json
 
 networks_option = click.option(
     "--allow-network", "networks", multiple=True, metavar="CIDR", help="A private network it may lie in."
@@ -78,13 +68,7 @@ def list_peers(data: Path, as_json: bool) -> None:
     with opened_database(data) as (config, engine), reading(engine) as session:
         own = load_configuration(session, config.participant)
         assert own is not None  # every node is made with one
-        peers = [node for node in load_participants(session) if node.trust == "peering"]
-        facts = {
-            "own": _configuration_json(own),
-            "peers": [_peer_json(node) for node in peers],
-            "proposals": [_proposal_json(proposal) for proposal in load_proposals(session, now())],
-            "proposed": [_sent_json(sent) for sent in load_own_proposals(session)],
-        }
+        facts = {"own": configuration_json(own)} | peerings_json(session, now())
     if as_json:
         print_json(facts)
     else:
@@ -208,7 +192,7 @@ def _say_pinned(configuration: NodeConfiguration, sent: SentMessage, as_json: bo
     code, kid = configuration.participant, configuration.kid
     if as_json:
         message = {"message": sent.type, "state": sent.state, "detail": sent.detail, "jti": sent.jti}
-        print_json(_configuration_json(configuration) | message)
+        print_json(configuration_json(configuration) | message)
         return
     click.echo(f"pinned {code} at {configuration.entity_id}; its federation key has the fingerprint\n")
     click.echo(f"{format_fingerprint(kid)}\n")
@@ -224,41 +208,6 @@ def _delivery_words(sent: SentMessage) -> str:
         "waiting": f"it was not reached yet ({sent.detail}); the worker goes on trying for a week",
         "undeliverable": f"it did not take the message ({sent.detail})",
     }[sent.state]
-
-
-def _key_json(kid: str) -> dict[str, str]:
-    return {"kid": kid, "fingerprint": fingerprint(kid), "words": " ".join(fingerprint_words(kid))}
-
-
-def _configuration_json(configuration: NodeConfiguration) -> dict[str, Any]:
-    facts = {"participant": configuration.participant, "url": configuration.entity_id}
-    return facts | _key_json(configuration.kid)
-
-
-def _peer_json(node: TrustedNode) -> dict[str, Any]:
-    kid = node.configuration.kid if node.configuration is not None else min(node.federation_keys)
-    return {
-        "participant": node.participant,
-        "url": node.entity_id,
-        **_key_json(kid),
-        "trusted": node.ended_at is None,
-        "ended_at": None if node.ended_at is None else format_instant(node.ended_at),
-        "allowed_networks": [str(network) for network in node.allowed_networks],
-    }
-
-
-def _proposal_json(proposal: Proposal) -> dict[str, Any]:
-    return _configuration_json(proposal.configuration) | {"received_at": format_instant(proposal.received_at)}
-
-
-def _sent_json(sent: SentMessage) -> dict[str, Any]:
-    return {
-        "participant": sent.participant,
-        "url": sent.audience,
-        "state": proposal_state(sent),
-        "proposed_at": format_instant(sent.created_at),
-        "detail": sent.detail,
-    }
 
 
 def _print_peers(own: NodeConfiguration, facts: dict[str, Any]) -> None:
