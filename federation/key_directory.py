@@ -17,7 +17,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -271,20 +271,34 @@ class KeyDirectory:
 
 def choose_keys(files: tuple[KeyFile, ...], listed: ListedKeys | None) -> KeysHere:
     """Which of the keys in the files sign, by what the stored configuration lists; without one the newest files do."""
-    federation = {file.key.kid: file.key for file in files if file.is_federation}
-    operating = {file.key.kid: file.key for file in files if not file.is_federation}
+    federation, operating = _keys(files, federation=True), _keys(files, federation=False)
     if listed is None:
-        written = {file.key.kid: file.written_ns for file in files}
-        newest = sorted(operating, key=lambda kid: (written[kid], kid), reverse=True)
-        signer = next(iter(federation.values()), None)
-        return KeysHere(signer, (), tuple(operating[kid] for kid in newest), False)
-    others = [kid for kid in newest_first(listed.federation) if kid in federation and kid != listed.signer]
+        return KeysHere(next(iter(federation.values()), None), (), _newest_files(files, operating), False)
+    signer = federation.pop(listed.signer, None)
     return KeysHere(
-        federation_key=federation.get(listed.signer),
-        other_federation_keys=tuple(federation[kid] for kid in others),
-        operating_keys=tuple(operating[kid] for kid in newest_first(listed.operating) if kid in operating),
-        has_leftovers=any(file.is_staged or file.key.kid in listed.former for file in files),
+        federation_key=signer,
+        other_federation_keys=_present(newest_first(listed.federation), federation),
+        operating_keys=_present(newest_first(listed.operating), operating),
+        has_leftovers=any(_is_leftover(file, listed) for file in files),
     )
+
+
+def _keys(files: Iterable[KeyFile], *, federation: bool) -> dict[str, SigningKey]:
+    return {file.key.kid: file.key for file in files if file.is_federation == federation}
+
+
+def _is_leftover(file: KeyFile, listed: ListedKeys) -> bool:
+    """Whether a change of keys was interrupted before it came to this file."""
+    return file.is_staged or file.key.kid in listed.former
+
+
+def _present(kids: Iterable[str], keys: Mapping[str, SigningKey]) -> tuple[SigningKey, ...]:
+    return tuple(keys[kid] for kid in kids if kid in keys)
+
+
+def _newest_files(files: tuple[KeyFile, ...], keys: Mapping[str, SigningKey]) -> tuple[SigningKey, ...]:
+    newest = sorted(files, key=lambda file: (file.written_ns, file.name), reverse=True)
+    return _present([file.key.kid for file in newest], keys)
 
 
 def _federation_file(kid: str) -> str:
