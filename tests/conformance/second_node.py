@@ -2584,7 +2584,11 @@ class Node:
         found: Json = {"to": url, "type": media, "digest": b64(hashlib.sha256(raw.encode()).digest())}
         try:
             where = str(self.visitors.get(url).node["checkpoints"])
-            found["status"] = self.settings.web.ask(where, body=raw.encode(), media_type=media).status
+            answer = self.settings.web.ask(where, body=raw.encode(), media_type=media)
+            if media == ENTITY_TYPE and answer.status == 401 and answer.problem() == "unknown_key":
+                for link in self.origin.chain():  # the peer has missed a change of federation keys
+                    answer = self.settings.web.ask(where, body=link.encode(), media_type=media)
+            found["status"] = answer.status
         except Refusal as refusal:
             found |= {"code": refusal.code, "detail": refusal.detail}
         self.pushed.append(found)

@@ -281,6 +281,19 @@ def test_a_revoked_key_of_the_second_node_is_dead_at_the_product(product: FlowNo
         assert (late.status, late.problem()) == (401, "unknown_key")
 
 
+def test_a_revocation_after_a_missed_change_of_federation_keys_is_taken_in_seconds(
+    product: FlowNode, tmp_path: Path
+) -> None:
+    with served(product, tmp_path, push=True) as peer:
+        peer.pin()
+        peer.add()
+        assert peer.result() == "ok"
+        peer.control(do="rotate", which="federation")
+        peer.control(do="rotate", which="operating")
+        eventually(lambda: _taken(peer), SECONDS)
+        assert peer.result() == "ok"
+
+
 def _taken(peer: Peer) -> bool:
     """Whether the product has taken the configuration of the second node as it is now."""
     shown = WEB.ask(f"{peer.url}/.well-known/openid-federation").body
