@@ -14,7 +14,7 @@ restore at least one must have answered, or the operator says that none can be a
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ from sync.storing import store
 
 COMPARED_FOR = frozenset({"starting", "restored", "clock"})
 """Why a log may be held back until it was compared."""
-_ASKING_SECONDS = 4.5
+_ASKING_SECONDS = 4.8
 """For each of the two questions: both together stay below ten seconds."""
 _PEERS_AT_ONCE = 64
 
@@ -108,7 +108,7 @@ def compare_own_log(node: Node, now: dt.datetime, *, alone: bool = False) -> Com
         return Comparison(True, 0, 0, 0, "the own log is not held back for a comparison")
     own, answers = _ask(Run(_hurried(node), now), peers)
     outcome = _settle(Run(node, now), own, answers)
-    waiting = outcome.behind or _wait(reason, answers, alone)
+    waiting = outcome.behind or _must_wait(reason, answers, alone)
     if waiting is None:
         store(node.engine, lambda session: release(session, reason))
     said = f"{len(answers)} of {len(peers)} peers answered, {outcome.taken} entries were taken back"
@@ -116,7 +116,7 @@ def compare_own_log(node: Node, now: dt.datetime, *, alone: bool = False) -> Com
     return Comparison(waiting is None, len(peers), len(answers), outcome.taken, detail)
 
 
-def _wait(reason: str, answers: Sequence[Answer], alone: bool) -> str | None:
+def _must_wait(reason: str, answers: Sequence[Answer], alone: bool) -> str | None:
     """Why the node must wait for an answer; None where it need not."""
     return held_back_words(reason) if reason == "restored" and not (answers or alone) else None
 
@@ -145,11 +145,17 @@ def _load_own(run: Run) -> TrustedNode:
 
 
 def _side_by_side(sources: Sequence[Source], ask: Callable[[Source], A | None]) -> list[A]:
-    """What those gave who answered."""
+    """What those gave who answered in time; nobody is waited for longer, also where a question was repeated."""
     if not sources:
         return []
-    with ThreadPoolExecutor(min(len(sources), _PEERS_AT_ONCE), thread_name_prefix="own-log") as pool:
-        return [answer for answer in pool.map(ask, sources) if answer is not None]
+    pool = ThreadPoolExecutor(min(len(sources), _PEERS_AT_ONCE), thread_name_prefix="own-log")
+    asked = [pool.submit(ask, source) for source in sources]
+    try:
+        done, _ = wait(asked, _ASKING_SECONDS)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    answers = [future.result() for future in asked if future in done]
+    return [answer for answer in answers if answer is not None]
 
 
 def _read_chain(run: Run, own: TrustedNode, source: Source) -> tuple[NodeConfiguration, ...] | None:

@@ -63,9 +63,9 @@ def entries_page(
     return encode_page(read_entries(session, participant, start, page_end(start, head.size)))
 
 
-def check_clock(session: Session, now: dt.datetime) -> None:
-    """Raise ClockError where what others post cannot be judged: the sender comes again (abuse.md F26)."""
-    check_clock_plausible(session, now)
+def check_clock(session: Session) -> None:
+    """Raise ClockError while what others post cannot be judged: the sender comes again (abuse.md F26)."""
+    check_clock_plausible(session)
     session.rollback()  # the statement is taken in transactions of its own
 
 

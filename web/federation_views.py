@@ -55,7 +55,7 @@ def take_statement() -> tuple[Response, int]:
     request.max_content_length = LARGEST_STATEMENT
     here = held()
     token = request.get_data(cache=False)
-    federation_answers.check_clock(db.session(), here.clock())
+    federation_answers.check_clock(db.session())
     receive_statement(here.node, token, here.clock())
     return Response(b"{}", content_type=JSON), 202
 

@@ -1,6 +1,8 @@
 """One's own log, compared with what the peers hold of it (protocol.md, section 5; abuse.md F24, C43)."""
 
 import datetime as dt
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -226,6 +228,17 @@ class TestNoAnswer:
         grow(peers[1].relayed["ME"], 5)
         start(here, "restored")
         assert compare(here, alone=True).taken == 5
+
+    def test_one_that_hangs_is_not_waited_for(self, here: Follower, network, peers, monkeypatch) -> None:
+        monkeypatch.setattr("sync.own_log._ASKING_SECONDS", 0.5)
+        over = threading.Event()
+        network.faults["//rs.example"] = lambda url: over.wait(60)
+        start(here, "restored")
+        began = time.monotonic()
+        found = compare(here)
+        over.set()
+        assert (found.released, found.answered) == (True, 2)
+        assert time.monotonic() - began < 10
 
 
 class TestAhead:
