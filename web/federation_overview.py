@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from federation.disputes import load_disputes
 from sync.federation_report import report
+from web.dispute_facts import dispute_to_json
 from web.held import Held
 from web.peerings import key_json, peerings_json
 
@@ -21,4 +23,5 @@ def overview_json(session: Session, here: Held, now: dt.datetime) -> dict[str, A
             "operating": [key_json(key.kid) for key in identity.operating_keys],
         },
         "peerings": peerings_json(session, now),
+        "disputes": [dispute_to_json(found) for found in load_disputes(session)],
     }

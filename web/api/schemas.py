@@ -338,6 +338,7 @@ class FederationSchema(Schema):
     participants = fields.List(fields.Nested(FederationRowSchema), required=True)
     keys = fields.Dict(required=True)
     peerings = fields.Dict(required=True, metadata=_note("peers, proposals that wait here, and how ours stand"))
+    disputes = fields.List(fields.Dict(), required=True, metadata=_note("two histories that one participant signed"))
 
 
 class ChangeSchema(Schema):

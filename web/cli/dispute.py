@@ -21,6 +21,7 @@ from web.cli.failure import CommandError
 from web.cli.nodes import opened_node
 from web.cli.output import json_option, print_json, print_table, working
 from web.cli.parameters import now
+from web.dispute_facts import dispute_to_json
 
 _COLUMNS = ("participant", "state", "held_size", "offered_size", "detected_at", "shown_by", "evidence", "reason")
 _MOST_BYTES = 32 * 1024 * 1024
@@ -42,23 +43,6 @@ def list_disputes(data: Path, as_json: bool) -> None:
         print_json(rows)
     else:
         print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in rows])
-
-
-def dispute_to_json(found: Dispute) -> dict[str, Any]:
-    """A dispute without its evidence."""
-    return {
-        "participant": found.participant,
-        "state": "open" if found.is_open else f"accepted {found.accepted}",
-        "held_size": found.held[0],
-        "held_root": b64url_encode(found.held[1]),
-        "offered_size": found.offered[0],
-        "offered_root": b64url_encode(found.offered[1]),
-        "detected_at": format_instant(found.detected_at),
-        "shown_by": found.shown_by,
-        "evidence": "complete" if found.is_complete else "without the offered headers yet",
-        "resolved_at": None if found.resolved_at is None else format_instant(found.resolved_at),
-        "reason": found.reason,
-    }
 
 
 @dispute.command("export")
