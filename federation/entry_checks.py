@@ -60,14 +60,14 @@ class HeaderWalk:
 
     def _judge(self, seen: "_SeenRoots") -> Iterator[Finding]:
         computed = (self.tree.size, self.tree.root())
-        stored = (self.log.size, self.log.root)
-        expected = stored if self.signed is None else (self.signed.size, self.signed.root)
+        known = self.log if self.signed is None else self.signed
+        expected = (known.size, known.root)
         self.proven = computed == expected
         if not self.proven:
             yield from self._broken(seen, expected)
         else:
             yield from seen.differences()
-            yield from self._head(stored)
+            yield from self._frontier()
 
     def _broken(self, seen: "_SeenRoots", expected: tuple[int, bytes]) -> Iterator[Finding]:
         participant, size = self.log.participant, self.tree.size
@@ -84,15 +84,11 @@ class HeaderWalk:
             REPAIR,
         )
 
-    def _head(self, stored: tuple[int, bytes]) -> Iterator[Finding]:
-        participant, size, root = self.log.participant, self.tree.size, self.tree.root()
-        if stored != (size, root):
-            found = f"size {stored[0]} root {stored[1].hex()}"
-            yield Finding(participant, "root", stored[0], f"size {size} root {root.hex()}", found, RESTORE)
-        if self.log.frontier != self.tree.frontier():
-            expected = self.tree.frontier()
-            found = beside(self.log.frontier, expected)
-            yield Finding(participant, "frontier", size, beside(expected, self.log.frontier), found, RESTORE)
+    def _frontier(self) -> Iterator[Finding]:
+        expected, found = self.tree.frontier(), self.log.frontier
+        if found != expected:
+            shown = beside(expected, found), beside(found, expected)
+            yield Finding(self.log.participant, "frontier", self.tree.size, *shown, RESTORE)
 
 
 class _SeenRoots:
@@ -160,15 +156,16 @@ class PayloadCheck:
         headers = [read_header(entry.header) for entry in page]
         last = self.last.find([header.record for header in headers if isinstance(header, Header)])
         for entry, header in zip(page, headers, strict=True):
-            try:
-                check_payload(Entry(entry.header, entry.payload))
-            except FederationError as error:
-                yield self._finding("digest", entry.seq, "the payload that the header covers", str(error))
-            number = last.get(header.record, entry.seq) if isinstance(header, Header) else entry.seq
-            if self.proven and number == entry.seq:
-                yield from self._current(entry, header)
-            elif self.proven:
-                yield from self._superseded(entry, number)
+            yield from self._digest(entry)
+            if self.proven:
+                number = last[header.record] if isinstance(header, Header) else entry.seq
+                yield from self._current(entry, header) if number == entry.seq else self._superseded(entry, number)
+
+    def _digest(self, entry: StoredEntry) -> Iterator[Finding]:
+        try:
+            check_payload(Entry(entry.header, entry.payload))
+        except FederationError as error:
+            yield self._finding("digest", entry.seq, "the payload that the header covers", str(error))
 
     def _current(self, entry: StoredEntry, header: object) -> Iterator[Finding]:
         if isinstance(header, Header) and header.op == "put" and entry.payload is None:

@@ -117,32 +117,36 @@ def erase_what_is_superseded(session: Session, participant: str, overdue: dt.dat
     In the own log those that were superseded after ``overdue`` go on waiting. The headers must be proven.
     """
     log = load_stored_log(session, participant)
-    changed = 0
+    waiting = overdue if log is not None and log.own else None
     with LastNumbers() as last:
         for page in read_entry_pages(session, participant, _no_page, payloads=False):
-            headers = [(entry.seq, read_header(entry.header)) for entry in page]
-            last.note((header.record, seq) for seq, header in headers if isinstance(header, Header))
-        for page in read_entry_pages(session, participant, _no_page):
-            changed += _tidy_page(session, participant, page, last, overdue if log is not None and log.own else None)
-    return changed
+            last.note((record, seq) for seq, record in _records(page).items())
+        pages = read_entry_pages(session, participant, _no_page)
+        return sum(_tidy_page(session, participant, page, last, waiting) for page in pages)
+
+
+def _records(page: list[StoredEntry]) -> dict[int, str]:
+    """The record of each entry whose header can be read, by number."""
+    headers = {entry.seq: read_header(entry.header) for entry in page}
+    return {seq: header.record for seq, header in headers.items() if isinstance(header, Header)}
 
 
 def _tidy_page(
     session: Session, participant: str, page: list[StoredEntry], last: LastNumbers, overdue: dt.datetime | None
 ) -> int:
-    headers = {entry.seq: read_header(entry.header) for entry in page}
-    numbers = last.find([header.record for header in headers.values() if isinstance(header, Header)])
-    erased, unmarked = [], []
-    for entry in page:
-        header = headers[entry.seq]
-        superseded = isinstance(header, Header) and numbers[header.record] != entry.seq
-        if superseded and entry.payload is not None and not _waits(entry, overdue):
-            erased.append(entry.seq)
-        elif entry.superseded_at is not None and not (superseded and entry.payload is not None):
-            unmarked.append(entry.seq)
-    return _set(session, participant, erased, payload=None, superseded_at=None) + _set(
-        session, participant, unmarked, superseded_at=None
+    superseded = _superseded(page, last)
+    kept = {entry.seq for entry in page if entry.payload is not None} & superseded
+    waiting = {entry.seq for entry in page if _waits(entry, overdue)}
+    marked = {entry.seq for entry in page if entry.superseded_at is not None}
+    return _set(session, participant, kept - waiting, payload=None, superseded_at=None) + _set(
+        session, participant, marked - kept, superseded_at=None
     )
+
+
+def _superseded(page: list[StoredEntry], last: LastNumbers) -> set[int]:
+    records = _records(page)
+    numbers = last.find(list(records.values()))
+    return {seq for seq, record in records.items() if numbers[record] != seq}
 
 
 def _waits(entry: StoredEntry, overdue: dt.datetime | None) -> bool:
@@ -154,7 +158,7 @@ def _waits(entry: StoredEntry, overdue: dt.datetime | None) -> bool:
 _LONGEST_WAIT = dt.timedelta(hours=1, minutes=5)
 
 
-def _set(session: Session, participant: str, numbers: Sequence[int], **values: object) -> int:
+def _set(session: Session, participant: str, numbers: set[int], **values: object) -> int:
     if not numbers:
         return 0
     here = sa.and_(_ENTRY.c.participant == participant, _ENTRY.c.seq.in_(numbers))
@@ -217,6 +221,12 @@ def drop_strays(session: Session, own: str) -> int:
         stray = sa.and_(table.c.participant.not_in(_HELD), table.c.participant != own)
         count += _count(session, sa.delete(table).where(stray))
     return count
+
+
+def mend_ownership(session: Session, own: str) -> int:
+    """Let the log of this node's participant, and no other, be the own one; rows changed."""
+    wrong = _LOG.c.own != (_LOG.c.participant == own)
+    return _count(session, sa.update(_LOG).where(wrong).values(own=_LOG.c.participant == own))
 
 
 def mend_counters(session: Session) -> None:

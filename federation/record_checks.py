@@ -14,7 +14,7 @@ from directory.tables import RecordRow, SkippedRow
 from federation.entries import Header
 from federation.finding import REBUILD, Finding, beside, short
 from federation.last_numbers import LastNumbers
-from federation.projection import project, read_header
+from federation.projection import Projected, project, read_header
 from federation.stored_log import BEFORE_ALL, PAGE, Instant, StoredEntry, as_instant, as_text, raw, raw_instant
 
 _RECORD = Base.metadata.tables[RecordRow.__tablename__]
@@ -59,18 +59,18 @@ class RecordCheck:
 
     def findings(self, page: list[StoredEntry]) -> Iterator[Finding]:
         """Every record and skipped entry that a page of entries decides and that is shown otherwise."""
+        projected = list(self._project(page))
+        yield from self._records([item.applied for item in projected if item.applied is not None])
+        skipped = [item.skipped for item in projected if item.skipped is not None]
+        yield from self._skipped({item.seq: item for item in skipped}, page[-1].seq)
+
+    def _project(self, page: list[StoredEntry]) -> Iterator[Projected]:
+        """What the entries of a page that nothing supersedes do to the read model."""
         headers = [read_header(entry.header) for entry in page]
         last = self._last.find([header.record for header in headers if isinstance(header, Header)])
-        applied: list[AppliedEntry] = []
-        skipped: dict[int, Skipped] = {}
         for entry, header in zip(page, headers, strict=True):
-            if isinstance(header, Header) and last.get(header.record) != entry.seq:
-                continue
-            projected = project(self._participant, entry.seq, header, entry.payload)
-            applied += [projected.applied] if projected.applied is not None else []
-            skipped |= {entry.seq: projected.skipped} if projected.skipped is not None else {}
-        yield from self._records(applied)
-        yield from self._skipped(skipped, page[-1].seq)
+            if not isinstance(header, Header) or last[header.record] == entry.seq:
+                yield project(self._participant, entry.seq, header, entry.payload)
 
     def rest(self) -> Iterator[Finding]:
         """Every record and skipped entry that is shown and that no entry decides."""

@@ -97,16 +97,20 @@ def _load_bound(session: Session) -> list[_Bound]:
 
 
 def _verify_bound(bound: _Bound, held: list[NodeConfiguration], own: bool | None) -> Iterator[Finding]:
-    if bound.trust not in ("own", "anchor", "peering"):
-        yield _finding(bound, "own, anchor or peering", bound.trust)
-    elif own is not None and own != (bound.trust == "own"):
-        yield _finding(bound, "trust own for the own log and for no other", f"trust {bound.trust}, own log: {own}")
+    yield from _verify_kind(bound, own)
     if _keys_of(bound) is None:
         yield _finding(bound, "the federation keys that trust rests on, each under its thumbprint", bound.jwks)
     if not _are_networks(bound.networks):
         yield _finding(bound, "a list of networks", bound.networks)
     if held and all(configuration.entity_id != bound.entity_id for configuration in held):
         yield _finding(bound, f"the node that signed its configurations, {held[-1].entity_id}", bound.entity_id)
+
+
+def _verify_kind(bound: _Bound, own: bool | None) -> Iterator[Finding]:
+    if bound.trust not in ("own", "anchor", "peering"):
+        yield _finding(bound, "own, anchor or peering", bound.trust)
+    elif own is not None and own != (bound.trust == "own"):
+        yield _finding(bound, "trust own for the own log and for no other", f"trust {bound.trust}, own log: {own}")
 
 
 def _keys_of(bound: _Bound) -> KeySet | None:

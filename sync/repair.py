@@ -11,7 +11,7 @@ What cannot be proven is left as it is and named.
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -35,6 +35,7 @@ from federation.mending import (
     mend_configurations,
     mend_counters,
     mend_head,
+    mend_ownership,
     mend_records,
     read_range,
     write_entries,
@@ -69,6 +70,8 @@ _ROUNDS = 3
 """How often what was repaired is verified, and what that brings to light is repaired."""
 _PAYLOADS = {"digest", "payload"}
 _ENTRIES = {"entry", "root"} | _PAYLOADS
+_HEAD = {"head", "frontier", "accepted checkpoint", "entry", "root"}
+_PULLED = {"checkpoint", "configuration", "payload", "trust"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +119,23 @@ def find_damage(engine: sa.Engine, now: dt.datetime, after_page: AfterPage = _no
 
 
 def repair(node: Node, now: dt.datetime, *, fence: Fence | None = None, after_page: AfterPage = _nothing) -> Repaired:
-    """Verify, repair what can be proven, and verify again until nothing more can be done."""
+    """Verify, repair what can be proven, and verify again until nothing more can be done.
+
+    Raises StoppedError where the process is asked to stop.
+    """
     repairs: list[Repair] = []
-    findings = find_damage(node.engine, now, after_page)
+    run = Run(node, now, fence)
+
+    def go_on() -> None:
+        run.check_going_on()
+        after_page()
+
+    findings = find_damage(node.engine, now, go_on)
     for _ in range(_ROUNDS):
         if not findings:
             break
-        repairs += _Repairing(Run(node, now, fence), findings).work()
-        before, findings = findings, find_damage(node.engine, now, after_page)
+        repairs += _Repairing(run, findings).work()
+        before, findings = findings, find_damage(node.engine, now, go_on)
         if findings == before:
             break
     return Repaired(repairs, findings)
@@ -169,6 +181,8 @@ class _Repairing:
         everything = set().union(*self._found.values())
         if any(what.endswith("of no log") for what in everything):
             self._attempt("", "rows of no log", lambda: self._store(self._drop_strays))
+        if "trust" in everything:
+            self._attempt("", "own log", lambda: self._store(self._mend_ownership))
         if "counter" in everything:
             self._attempt("", "counters", lambda: self._store(_mend_counters))
             for participant in self._participants():  # each record is to have a version of its own
@@ -183,20 +197,18 @@ class _Repairing:
 
     def _mend(self, participant: str, found: set[str]) -> None:
         own = participant == self._run.node.participant
-        if "configuration" in found:
-            self._attempt(participant, "configurations", lambda: self._store(_ConfigurationMending(participant).work))
-        if found & _ENTRIES:
-            self._attempt(participant, "entries", lambda: EntryRepair(self._run, participant).work())
-        if found & {"erasure", "entry", "root"}:
-            self._attempt(participant, "erasures", lambda: self._store(self._erase(participant)))
-        if found & {"head", "root", "frontier", "accepted checkpoint", "entry"}:
-            self._attempt(participant, "head", lambda: self._store(lambda session: _mend_head(session, participant)))
-        if "checkpoint" in found and own:
-            self._attempt(participant, "checkpoint", lambda: self._store(self._sign_again))
-        elif found & {"checkpoint", "configuration", "payload", "trust"} and not own:
-            self._attempt(participant, "newest state", lambda: self._pull(participant))
-        if found & ({"read model", "erasure"} | _ENTRIES):
-            self._attempt(participant, "read model", lambda: self._store(_RecordMending(participant).work))
+        works: tuple[tuple[set[str], str, Callable[[], str]], ...] = (
+            ({"configuration"}, "configurations", lambda: self._store(_ConfigurationMending(participant).work)),
+            (_ENTRIES, "entries", lambda: EntryRepair(self._run, participant).work()),
+            ({"erasure", "entry", "root"}, "erasures", lambda: self._store(self._erase(participant))),
+            (_HEAD, "head", lambda: self._store(lambda session: _mend_head(session, participant))),
+            ({"checkpoint"} & _if(own), "checkpoint", lambda: self._store(self._sign_again)),
+            (_PULLED & _if(not own), "newest state", lambda: self._pull(participant)),
+            ({"read model", "erasure"} | _ENTRIES, "read model", lambda: self._store(_RecordMending(participant).work)),
+        )
+        for reasons, what, work in works:
+            if found & reasons:
+                self._attempt(participant, what, work)
 
     def _attempt(self, participant: str, what: str, work: Callable[[], str]) -> None:
         try:
@@ -215,6 +227,9 @@ class _Repairing:
 
     def _drop_strays(self, session: Session) -> str:
         return f"{drop_strays(session, self._run.node.participant)} removed"
+
+    def _mend_ownership(self, session: Session) -> str:
+        return f"{mend_ownership(session, self._run.node.participant)} set right"
 
     def _erase(self, participant: str) -> Callable[[Session], str]:
         def erase(session: Session) -> str:
@@ -239,6 +254,11 @@ class _Repairing:
     def _pull(self, participant: str) -> str:
         result = pull_participant(self._run.node, participant, self._run.now, fence=self._run.fence)
         return f"pulled again: {result.result}" + (f", {result.detail}" if result.detail else "")
+
+
+def _if(holds: bool) -> set[str]:
+    """Every kind of finding, or none."""
+    return _ENTRIES | _HEAD | _PULLED if holds else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +331,7 @@ class EntryRepair:
         with reading(self._run.node.engine) as session:
             log, signed = load_stored_log(session, self._participant), _signed(session, self._participant)
             assert log is not None
-            stages = list(_stages(session, log, signed, self._run.now))
+            stages = _stages(session, log, signed, self._run.now)
         failure: FederationError | SyncError = EntryError("bad_range", "no other node could be asked for the entries")
         for source in self._sources():
             for pages in stages:
@@ -370,18 +390,21 @@ def _headers(session: Session, participant: str, size: int, spool: Spool) -> Ite
     yield from (entry.header for entry in read_range(session, participant, position, size))
 
 
-def _stages(session: Session, log: StoredLog, signed: Checkpoint, now: dt.datetime) -> Iterable[list[int]]:
+def _stages(session: Session, log: StoredLog, signed: Checkpoint, now: dt.datetime) -> list[list[int]]:
     """Where the pages begin that are fetched: those known to be damaged, those that may be, all of them."""
     with LastNumbers() as last:
         walk = HeaderWalk(log, signed, last)
-        numbers = {int(finding.place) for finding in walk.findings(session, _nothing)}
+        findings = list(walk.findings(session, _nothing))
         check = PayloadCheck(log, last, walk.proven, now)
         for page in read_entry_pages(session, log.participant, _nothing):
-            numbers |= {int(each.place) for each in check.findings(page) if each.what in _PAYLOADS}
-    known = {number // PAGE * PAGE for number in numbers if 0 <= number < signed.size}
+            findings += [finding for finding in check.findings(page) if finding.what in _PAYLOADS]
+    everything = range(0, signed.size, PAGE)
+    known = {int(finding.place) // PAGE * PAGE for finding in findings} & set(everything)
     known |= incomplete_pages(session, log.participant, signed.size)
-    everything = list(range(0, signed.size, PAGE))
     first, end = walk.bracket
     likely = known | {start for start in everything if first - PAGE < start < end}
-    stages = [sorted(known), sorted(likely), everything]
+    return _each_once([sorted(known), sorted(likely), list(everything)])
+
+
+def _each_once(stages: list[list[int]]) -> list[list[int]]:
     return [stage for place, stage in enumerate(stages) if stage and stage not in stages[:place]]

@@ -23,6 +23,7 @@ from directory.store import load_records
 from federation.identity import Identity
 from federation.keys import key_set
 from federation.log import create_log, erase_superseded, load_head
+from federation.own_node import hold_back
 from federation.participants import bind_participant, load_configuration, store_configuration
 from federation.publishing import PendingChange, publish, renew_checkpoint
 from federation.statements import make_configuration
@@ -248,7 +249,10 @@ class Federation(RuleBasedStateMachine):
         for extra in self.folder.glob("AA.db-*"):
             extra.unlink()
         shutil.copyfile(self.folder / "backup.db", self.folder / "AA.db")
-        settle_own_log(self.node("AA"), self.now)
+        with writing(self.engines["AA"]) as session:
+            hold_back(session, "starting")  # as the first process of a node does
+        settled = settle_own_log(self.node("AA"), self.now)
+        assert settled.released, settled
         known = max(self.backup_size, *(self.held(code) for code in CODES[1:]))
         del self.said[known:]
         self.roots = {size: root for size, root in self.roots.items() if size <= known}

@@ -77,6 +77,7 @@ DAMAGES = [
     "UPDATE entry SET superseded_at = '2026-11-21 20:00:00' WHERE participant = 'RS' AND seq = 9",
     "UPDATE log SET size = 42 WHERE participant = 'RS'",
     "UPDATE log SET root = :b WHERE participant = 'RS'",
+    "UPDATE log SET own = true",
     "UPDATE log SET frontier = :b WHERE participant = 'RS'",
     "UPDATE log SET expires_at = '2030-01-01 00:00:00' WHERE participant = 'RS'",
     "UPDATE log SET size = 0, root = :b, frontier = :b WHERE participant = 'RS'",

@@ -32,16 +32,17 @@ def verify(data: Path, mend: bool, as_json: bool) -> None:
     """
     repaired = _repair(data) if mend else Repaired([], _verify(data))
     if as_json:
-        findings = [asdict(finding) for finding in repaired.remaining]
-        done = [asdict(repair) for repair in repaired.repairs]
-        print_json({"repairs": done, "remaining": findings} if mend else findings)
+        print_json(_to_json(repaired, mend))
     else:
         _print(repaired)
     if repaired.remaining:
         kind = "could not be set right" if mend else "were found"
         raise CommandError("root_mismatch", f"{len(repaired.remaining)} differences {kind}; each says what to do")
-    if not as_json:
-        click.echo("everything held is what was signed, and the directory shows what the logs say")
+
+
+def _to_json(repaired: Repaired, mend: bool) -> object:
+    findings = [asdict(finding) for finding in repaired.remaining]
+    return {"repairs": [asdict(done) for done in repaired.repairs], "remaining": findings} if mend else findings
 
 
 def _verify(data: Path) -> list[Finding]:
@@ -68,6 +69,8 @@ def _print(repaired: Repaired) -> None:
         click.echo(f"{done.participant or 'the database'}, {done.what}: {done.outcome}")
     for finding in repaired.remaining:
         click.echo(_sentence(finding))
+    if not repaired.remaining:
+        click.echo("everything held is what was signed, and the directory shows what the logs say")
 
 
 @click.command("rebuild")

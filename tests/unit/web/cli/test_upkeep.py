@@ -62,6 +62,34 @@ def test_rebuild_replays_the_logs(veza, answer, data):
     assert answer("rebuild") == {"rebuilt": True, "erased": 0}
 
 
+def test_a_repair_says_what_it_did(veza, answer, data):
+    execute(data, "UPDATE record SET data = replace(data, '24/7', 'Mo 08:00-16:00') WHERE record = 'unit/me-spoc'")
+    execute(data, "UPDATE log SET size = 42")
+    done = answer("verify", "--repair")
+    assert done["remaining"] == []
+    assert {(repair["participant"], repair["what"]) for repair in done["repairs"]} == {
+        ("ME", "head"),
+        ("ME", "read model"),
+    }
+    assert veza("verify", "--repair")[1].startswith("everything held is what was signed")
+
+
+def test_what_cannot_be_repaired_is_named(veza, data):
+    execute(data, "UPDATE entry SET payload = CAST(replace(payload, 'SPOC', 'SPOK') AS BLOB) WHERE seq = 8")
+    status, out, err = veza("verify", "--repair")
+    assert status == 1
+    assert "ME, entries: not repaired: bad_range: no other node could be asked for the entries" in out
+    assert "ME, digest 8: expected the payload that the header covers" in out
+    assert err.startswith("veza: root_mismatch: 1 differences could not be set right")
+
+
+def test_verifying_changes_nothing(veza, data):
+    execute(data, "UPDATE log SET size = 42")
+    before = (data / "veza.db").read_bytes()
+    assert veza("verify")[0] == 1
+    assert (data / "veza.db").read_bytes() == before
+
+
 def test_migrate_says_what_it_did(veza, answer):
     assert answer("migrate") == {"migrated": True}
     assert veza("migrate")[0] == 0
