@@ -285,6 +285,16 @@ def count_received(session: Session, since: dt.datetime, *types: str) -> int:
     return int(session.execute(query).scalar_one())
 
 
+def count_received_from(session: Session, issuer: str, since: dt.datetime, *types: str) -> int:
+    """How many messages of these types one node has sent since then."""
+    query = sa.select(sa.func.count()).where(
+        ReceivedMessageRow.issuer == issuer,
+        ReceivedMessageRow.received_at > since,
+        ReceivedMessageRow.type.in_(types),
+    )
+    return int(session.execute(query).scalar_one())
+
+
 def load_newest_token(session: Session, issuer: str, type_: str) -> str | None:
     """The newest message of this type that was taken from a node, as it came."""
     query = (

@@ -23,6 +23,7 @@ from federation.errors import MessageError, NotHeldError, TrustError
 from federation.mailbox import (
     SentMessage,
     count_received,
+    count_received_from,
     load_all_sent,
     load_newest_token,
     queue_message,
@@ -48,6 +49,8 @@ PEERING_TYPES = (PROPOSED, APPROVED, REFUSED)
 MOST_WAITING = 50
 MOST_NEW = 20
 NEW_WITHIN = dt.timedelta(hours=1)
+MOST_OF_A_PEER = 60
+"""What a node that is trusted may say of peering within the same time: operators decide seldom."""
 WAITS_FOR = dt.timedelta(days=14)
 
 _PROPOSAL = Base.metadata.tables[ProposalRow.__tablename__]
@@ -128,6 +131,14 @@ def check_room(session: Session, entity_id: str | None, now: dt.datetime) -> Non
     waiting = {proposal.entity_id for proposal in load_proposals(session, now)}
     if len(waiting - {entity_id}) >= MOST_WAITING:
         raise MessageError("rate_limited", f"{MOST_WAITING} proposals wait for this node's operator; try again later")
+
+
+def check_not_too_many(session: Session, entity_id: str, now: dt.datetime) -> None:
+    """Raise MessageError ``rate_limited`` where a trusted node says more of peering than operators can decide."""
+    if count_received_from(session, entity_id, now - NEW_WITHIN, *PEERING_TYPES) >= MOST_OF_A_PEER:
+        raise MessageError(
+            "rate_limited", f"expected at most {MOST_OF_A_PEER} messages of peering an hour; wait a while"
+        )
 
 
 def keep_proposal(session: Session, configuration: NodeConfiguration, now: dt.datetime) -> None:

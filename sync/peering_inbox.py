@@ -15,6 +15,7 @@ from federation.peering import (
     APPROVED,
     PROPOSED,
     REFUSED,
+    check_not_too_many,
     check_room,
     check_unclaimed,
     keep_proposal,
@@ -94,6 +95,8 @@ def _introduced(arrival: Arrival) -> NodeConfiguration:
     )
     with reading(arrival.node.engine) as session:
         check_unclaimed(session, introduction.participant, introduction.entity_id)
+        if arrival.sender is not None:
+            check_not_too_many(session, introduction.entity_id, arrival.now)
     return introduction
 
 

@@ -14,11 +14,13 @@ from federation.errors import FederationError
 from federation.identity import Identity
 from federation.keys import key_set
 from federation.log import create_log, load_head
+from federation.mailbox import REMEMBERED_FOR
 from federation.messages import make_message, new_jti
 from federation.participants import bind_participant, load_participant
 from federation.peering import (
     APPROVED,
     MOST_NEW,
+    MOST_OF_A_PEER,
     MOST_WAITING,
     PROPOSED,
     REFUSED,
@@ -30,6 +32,7 @@ from federation.peering import (
     unpin,
 )
 from federation.statements import NodeConfiguration, make_configuration
+from sync.jobs import make_timetable, run_job
 from sync.message_inbox import receive_message
 from sync.peers import fetch_introduction, forget_peer
 from sync.refresh import refresh_trust
@@ -216,6 +219,23 @@ class TestFlood:
         for number in range(30):
             Stranger(rs, f"n{number}").post()
         assert me.send(me.pin(rs)).state == "delivered"
+
+    def test_a_trusted_node_may_not_fill_the_disk_either(self, me: Peer, rs: Peer) -> None:
+        rs.pin(me)
+        peer = Stranger(rs, "me", "ME")
+        peer.identity = me.node.identity
+        answers = [peer.post(APPROVED) for _ in range(MOST_OF_A_PEER + 10)]
+        assert answers == ["ok"] * MOST_OF_A_PEER + ["rate_limited"] * 10
+        assert rs.count("received_message") == MOST_OF_A_PEER
+        rs.pass_time(HOUR)
+        assert peer.post(APPROVED) == "ok"
+
+    def test_housekeeping_forgets_what_is_over(self, rs: Peer) -> None:
+        Stranger(rs, "n").post()
+        rs.pass_time(REMEMBERED_FOR)
+        (job,) = [job for job in make_timetable(rs.node) if job.name == "housekeeping"]
+        assert run_job(rs.node, job, rs.now, None)
+        assert rs.count("received_message") == rs.count("proposal") == 0
 
     def test_of_many_at_once_no_more_wait_than_may(self, rs: Peer) -> None:
         tokens = [Stranger(rs, f"n{number}").write() for number in range(30)]
