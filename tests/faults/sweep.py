@@ -29,7 +29,7 @@ from tests.faults.scenarios import (
 )
 from tests.simulators.served_network import ServedNode
 
-STRIDE = 9
+STRIDE = 13
 AGAIN_EVERY = 8
 """After so many points one is followed by the next operation; a full sweep does it after each."""
 

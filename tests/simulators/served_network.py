@@ -14,9 +14,9 @@ from tests.simulators.node_simulator import SimulatedNode, named_key
 
 
 class ServedNode:
-    """One simulated node at ``url``; its clock is this machine's."""
+    """One simulated node at ``url``; its clock is this machine's. ``url`` is another where a proxy stands before it."""
 
-    def __init__(self, participant: str) -> None:
+    def __init__(self, participant: str, url: str | None = None) -> None:
         network = SimulatedNetwork()
         served = self
 
@@ -50,7 +50,7 @@ class ServedNode:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = url or f"http://127.0.0.1:{self.port}"
         name = participant.lower()
         keys = named_key(f"{name} federation"), named_key(f"{name} operating")
         self.node = SimulatedNode(Identity(participant, self.url, *keys), dt.datetime.now(dt.UTC))
