@@ -53,6 +53,7 @@ def test_from_the_fork_to_the_decision(trio, liar, tmp_path, capsys):
     held = me.held("BA")
     assert (held["state"], held["size"], held["root"]) == ("disputed", before["size"], before["root"])
     assert me.veza("sync", "BA")[0] == 1
+    assert [row["state"] for row in me.get("/federation")["disputes"] if row["participant"] == "BA"] == ["open"]
 
     # what was held is still served, and said to be disputed
     answer = me.get("/lookup", country="BA", urgency="urgent")

@@ -217,6 +217,33 @@ def test_a_peer_that_was_silent_is_not_waited_for(follower: Follower, network: S
     assert network.asked("mk.example/federation/v1/logs/RS") == 1
 
 
+class TimedNetwork(SimulatedNetwork):
+    """Notes how long each answer may take at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[tuple[str, float]] = []
+
+    def get(self, url: str, **limits: object) -> Response:  # type: ignore[override]
+        self.seconds.append((url, float(str(limits["seconds"]))))
+        return super().get(url, **limits)  # type: ignore[arg-type]
+
+
+def test_a_peer_may_take_a_few_seconds_and_no_more(engine: sa.Engine) -> None:
+    """T02: a dripping peer costs a run its limit once, while the origin is asked beside it."""
+    network = TimedNetwork()
+    network.add("RS").grow(3)
+    network.add("MK").relayed["RS"] = network.nodes["https://rs.example"].copy()
+    follower = make_follower(engine, network)
+    follower.pull_all()
+    follower.limited(gossip_seconds=0.25).pull("RS")
+    relayed = [
+        seconds for url, seconds in network.seconds if url.startswith("https://mk.example/federation/v1/logs/RS")
+    ]
+    assert relayed[-1] == 0.25
+    assert max(relayed) <= follower.node.limits.gossip_seconds < follower.node.limits.token_seconds
+
+
 class TestWithholding:
     """A peer that holds more than the origin shows is a source; the origin is asked again before it is blamed."""
 

@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.schedule import Case, Figures
 from tests.simulation.world import prepare
 
-SEEDS = range(int(os.environ.get("VEZA_SIMULATION_SEEDS", "3")))
+SEEDS = range(int(os.environ.get("VEZA_SIMULATION_SEEDS", "2")))
 
 
 @pytest.fixture(scope="module")
