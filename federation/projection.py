@@ -149,11 +149,17 @@ def replay(session: Session, participant: str) -> Iterator[Projected]:
         headers = ((seq, read_header(entry.header)) for seq, entry in read_stored(session, participant, payloads=False))
         last.note((header.record, seq) for seq, header in headers if isinstance(header, Header))
         entries = read_stored(session, participant)
-        while chunk := [(seq, read_header(entry.header), entry.payload) for seq, entry in islice(entries, CHUNK)]:
-            known = last.find([header.record for _, header, _ in chunk if isinstance(header, Header)])
-            for seq, header, payload in chunk:
-                if isinstance(header, EntryError) or known[header.record] == seq:
-                    yield project(participant, seq, header, payload)
+        while chunk := list(islice(entries, CHUNK)):
+            yield from _project_last(participant, chunk, last)
+
+
+def _project_last(participant: str, chunk: Sequence[tuple[int, Entry]], last: LastNumbers) -> Iterator[Projected]:
+    """What the entries of a chunk that nothing supersedes do to the read model."""
+    headers = [read_header(entry.header) for _, entry in chunk]
+    known = last.find([header.record for header in headers if isinstance(header, Header)])
+    for (seq, entry), header in zip(chunk, headers, strict=True):
+        if isinstance(header, EntryError) or known[header.record] == seq:
+            yield project(participant, seq, header, entry.payload)
 
 
 def rebuild(session: Session, participants: Sequence[str] | None = None) -> int:
