@@ -23,7 +23,7 @@ from tests.conformance import second_node
 from tests.unit.federation.samples import claims_of, forge, header_of, key
 from tests.vectors.test_vectors import load, now_of
 
-TRIES = 1500
+TRIES = 600
 ODD: list[Any] = [
     *(None, True, False, 0, -1, 1, 1.0, 2**53 - 1, 2**53, 10**400, 1e300, float("nan"), [], [1], {}, {"a": 1}),
     *("", "x", "1", "\ud800", "\0", "ME", "RS", "x" * 301, "é" * 300, "A" * 43, "AA=="),
@@ -199,7 +199,7 @@ def test_on_evidence(side: str) -> None:
             return evidence | {side: chance.token(evidence[side])}
         return evidence | chance.spoil({side: evidence[side]})
 
-    for _ in range(150):
+    for _ in range(100):
         evidence = spoiled(chance.random.choice(proven))
         found = second_says(lambda e=evidence: second_node.check_evidence(e))
         verdict = check_evidence(evidence)
