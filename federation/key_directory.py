@@ -8,8 +8,9 @@
 - A file whose key no configuration held here ever listed stays as it is: after a restore from an old backup its
   configuration may come back from a peer.
 
-Looking again is cheap: keys are read anew only when a file changed, the configuration at most once a second or when a
-file changed. So a running process signs with a new key, and no more with a removed one, without a restart.
+Looking again is cheap: files and configuration are looked at once a second, or when a file came or went, and a key is
+read anew only when its file changed. So a running process signs with a new key, and no more with a removed one, without
+a restart.
 """
 
 import contextlib
@@ -95,6 +96,7 @@ class KeyDirectory:
         self._listed: ListedKeys | None = None
         self._here: KeysHere | None = None
         self._looked_at = 0.0
+        self._seen_ns: int | None = None
 
     def load(self) -> Identity:
         """Who this node is now; KeyFileError where nothing here may sign, or a file is open to others."""
@@ -193,14 +195,23 @@ class KeyDirectory:
 
     def _look(self) -> tuple[KeysHere, bool]:
         """The keys, and whether the configuration was asked for them now."""
-        changed, instant = self._read_files(), time.monotonic()
-        if self._here is not None and not changed and instant - self._looked_at < LISTING_AGE:
-            return self._here, False
-        self._here = None  # should the database refuse to answer, the next one looks again
+        instant, changed_ns = time.monotonic(), self._changed_ns()
+        known = self._here
+        if known is not None and changed_ns == self._seen_ns and instant - self._looked_at < LISTING_AGE:
+            return known, False
+        self._here = None  # should a file or the database refuse to be read, the next one looks again
+        self._read_files()
         self._listed = self._ask()
-        self._looked_at = instant
+        self._looked_at, self._seen_ns = instant, changed_ns
         self._here = choose_keys(self._keys, self._listed)
         return self._here, True
+
+    def _changed_ns(self) -> int | None:
+        """When a file came or went; None where there is no directory."""
+        try:
+            return self.path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
 
     def _ask(self) -> ListedKeys | None:
         try:
@@ -210,24 +221,23 @@ class KeyDirectory:
                 raise
             return self._listed  # a database that is busy now: each signature is checked again where it is stored
 
-    def _read_files(self) -> bool:
-        """Read the key files where any changed since; whether one did."""
+    def _read_files(self) -> None:
+        """Read the key files where any changed since."""
         for attempt in range(_ATTEMPTS):
             files = self._scan()
             if files == self._files:
-                return False
+                return
             try:
-                self._keys = tuple(
-                    KeyFile(name, load_key(self.path / name, self._passphrase), written)
-                    for name, written, _, _ in files
-                )
+                self._keys = tuple(self._read_file(name, written) for name, written, _, _ in files)
             except KeyFileError:
                 if attempt == _ATTEMPTS - 1 or files == self._scan():
                     raise
                 continue  # another process renamed or removed a key meanwhile
             self._files = files
-            return True
-        return True
+            return
+
+    def _read_file(self, name: str, written_ns: int) -> KeyFile:
+        return KeyFile(name, load_key(self.path / name, self._passphrase), written_ns)
 
     def _scan(self) -> _Files:
         try:

@@ -195,6 +195,7 @@ def test_a_file_that_others_can_read_is_refused(made: Made) -> None:
     directory, _, first = made
     directory.load()
     (directory.path / f"operating-{first.operating_key.kid}.pem").chmod(0o644)
+    directory.look_again()
     for look in (directory.load, directory.check_readable):
         with pytest.raises(KeyFileError, match="chmod 600"):
             look()
