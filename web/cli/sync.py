@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from directory.database import reading
+from federation.own_node import held_back_words, load_own_node
 from federation.participants import load_participants
 from federation.trusted_anchor import TrustedAnchor, load_anchor
 from sync.federation_report import report
@@ -79,11 +80,13 @@ def _explain_nobody(node: Node, anchor: TrustedAnchor | None) -> None:
 def federation(data: Path, as_json: bool) -> None:
     """Every participant held: who vouches for it, how fresh it is, and what the last sync said."""
     with opened_database(data) as (_, engine), reading(engine) as session:
-        rows = report(session, now())
+        rows, own = report(session, now()), load_own_node(session)
     if as_json:
         print_json(rows)
         return
     print_table(_STATES, [[row[column] for column in _STATES] for row in rows])
+    for words in filter(None, (own.held_back and held_back_words(own.held_back), own.clock_refused)):
+        click.echo(f"this node signs nothing: {words}")
     for row in rows:
         if row["state"] in _WHAT_TO_DO:
             click.echo(f"{row['participant']} is {row['state']}: {_WHAT_TO_DO[row['state']].format(**row)}")

@@ -83,6 +83,12 @@ def test_an_own_log_that_needs_somebody_is_a_failure(veza, data, reason):
     assert veza("doctor")[2].startswith("veza: conflict: 1 of ")
 
 
+def test_the_federation_is_shown_with_why_nothing_is_signed(veza, data):
+    assert "signs nothing" not in veza("federation")[1]
+    set_back(data, "restored")
+    assert "this node signs nothing: the node was restored" in veza("federation")[1]
+
+
 def test_a_disputed_own_log_is_a_failure(data, veza):
     with opened_database(data) as (_, engine), writing(engine) as session:
         mark_disputed(session, "ME", "another history")
