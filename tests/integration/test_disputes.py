@@ -8,9 +8,12 @@ import sqlalchemy as sa
 
 from directory.database import reading, writing
 from federation.disputes import Dispute, is_resolved_pair, load_disputes, load_open, resolve
+from federation.disputes import open_dispute as open_dispute_row
 from federation.errors import ConcurrentAppendError, FederationError
 from federation.evidence import check_evidence
+from federation.log import load_head
 from federation.participants import load_participant
+from federation.publishing import PendingChange, publish
 from sync.errors import SyncError
 from sync.inbox import receive_statement
 from sync.resolving import accept_held, accept_offered
@@ -293,3 +296,27 @@ def test_nothing_is_open_of_a_participant_that_never_forked(follower: Follower) 
     with reading(follower.engine) as session:
         assert load_open(session, "MK") is None
     assert all_disputes(follower) == []
+
+
+def test_own_history_is_taken_back_from_peers_where_its_operator_says_so(
+    follower: Follower, network: SimulatedNetwork
+) -> None:
+    """The peers hold another history of the own log: accepting it replaces the own one, and signing goes on from it."""
+    identity, change = follower.node.identity, PendingChange("member/here", "put", {"name": "Only Here"})
+    other = SimulatedNode(identity, follower.now)
+    other.grow(4)
+    network.nodes["https://mk.example"].relayed["ME"] = other
+    with writing(follower.engine) as session:
+        publish(session, identity, [change], follower.now)
+        head = load_head(session, "ME")
+        open_dispute_row(session, head, other.checkpoint(), shown_by="https://mk.example", now=follower.now)
+    with pytest.raises(FederationError, match="busy"), writing(follower.engine) as session:
+        publish(session, identity, [PendingChange("member/m", "put", {"name": "Not Now"})], follower.now)
+    with reading(follower.engine) as session:
+        dispute, node = load_open(session, "ME"), load_participant(session, "ME")
+    accept_offered(Run(follower.node, follower.now), node, dispute, "the peers are right")
+    head = follower.head("ME")
+    assert (head.own, head.size, head.root, head.disputed) == (True, 4, other.root, None)
+    with writing(follower.engine) as session:
+        assert publish(session, identity, [change], follower.now).size == 5
+    follower.check_logs()
