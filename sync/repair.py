@@ -99,23 +99,24 @@ def find_damage(engine: sa.Engine, now: dt.datetime, after_page: AfterPage = _no
     """Verify everything held; nothing is changed.
 
     Where a reader would keep writers out (SQLite's rollback journal), the first pass lets them in after each page; what
-    it finds may then be a change that happened meanwhile, so it counts only if a second pass, on one state of the
-    database, finds it too.
+    it finds may then be a change that happened meanwhile, so it counts only if a second pass over that log, on one
+    state of the database, finds it too.
     """
     with reading(engine) as session:
         begin_snapshot(session)
         shared = engine.dialect.name != "sqlite" or journal_mode() == "WAL"
 
         def breathe() -> None:
-            after_page()
             if not shared:
                 session.rollback()
+            after_page()
 
         findings = verify_logs(session, now, breathe)
     if shared or not findings:
         return findings
     with reading(engine) as session:
-        return verify_logs(session, now, after_page)
+        codes = dict.fromkeys(finding.participant for finding in findings)
+        return [finding for code in codes for finding in verify_logs(session, now, after_page, code)]
 
 
 def repair(node: Node, now: dt.datetime, *, fence: Fence | None = None, after_page: AfterPage = _nothing) -> Repaired:

@@ -10,6 +10,7 @@ from federation.entries import Entry
 from federation.identity import Identity
 from federation.log import read_entries
 from federation.publishing import PendingChange, publish
+from sync.errors import StoppedError
 from sync.jobs import keep_house
 from sync.repair import Repaired, count_pages, find_damage, rebuild_all, repair
 from tests.records import make_unit
@@ -254,6 +255,28 @@ def test_the_own_log_is_mended_from_a_peer(own: Follower, statement: str) -> Non
         change = PendingChange("unit/later", "put", make_unit(name={"en": "Later"}))
         assert publish(session, own.node.identity, [change], own.now).size == 6
     own.check_logs()
+
+
+def test_what_is_saved_meanwhile_is_no_damage(own: Follower) -> None:
+    """Writers are not kept waiting by the check, and what they change is not taken for damage."""
+    pages: list[int] = []
+
+    def save() -> None:
+        pages.append(1)
+        if len(pages) <= 3:
+            with writing(own.engine) as session:
+                change = PendingChange("unit/four", "put", make_unit(name={"en": f"Desk, {len(pages)} times"}))
+                publish(session, own.node.identity, [change], own.now)
+
+    assert find_damage(own.engine, own.now, save) == []
+    assert len(pages) > 3
+    own.check_logs()
+
+
+def test_a_check_is_given_up_where_the_process_is_to_stop(own: Follower) -> None:
+    own.node.stop()
+    with pytest.raises(StoppedError):
+        mend(own)
 
 
 def test_an_entry_that_no_peer_holds_is_named(own: Follower, network: SimulatedNetwork) -> None:
