@@ -18,7 +18,7 @@ from directory.database import reading
 from federation.clock import find_clock_fault
 from federation.errors import FederationError
 from federation.own_node import OwnNode, forget_acceptance, held_back_words, load_last_issued
-from sync.clock_watch import ClockWatch, confirm_clock, look_at_clock
+from sync.clock_watch import JUMP, ClockWatch, confirm_clock, look_at_clock
 from sync.errors import ElsewhereError, StoppedError, SyncError
 from sync.instance import find_copy
 from sync.node import Node
@@ -57,7 +57,7 @@ class _Attempts:
 class NodeWatch:
     """One process's watch. The ``active`` one of a node also asks the peers for the time, and the own URL each hour.
 
-    Not for several threads, but for ``look_at_clock``.
+    Not for several threads, but for ``look_before_signing``.
     """
 
     def __init__(
@@ -98,8 +98,13 @@ class NodeWatch:
             self._begin(own, instant)
 
     def look_at_clock(self) -> OwnNode:
-        """Judge this process's clock now: before something is signed in a request."""
+        """Judge this process's clock now."""
         return look_at_clock(self._node, self._clock)
+
+    def look_before_signing(self) -> None:
+        """Judge the clock where it jumped since the last tick: a machine that was resumed may be asked at once."""
+        if abs(self._clock.jump()) > JUMP:
+            self.look_at_clock()
 
     def close(self) -> None:
         """Begin nothing more; ``Node.stop`` ends what is under way."""

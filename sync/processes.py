@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from federation.own_node import hold_back, load_own_node
+from federation.own_node import HeldBack, hold_back, load_own_node
 from federation.tables import ParticipantRow
 from sync.errors import SyncError
 from sync.process_name import is_dead, make_process_name
@@ -63,8 +63,10 @@ def register(session: Session, name: str, kind: str, now: dt.datetime) -> bool:
     """
     first = not _others_alive(session, name, now)
     beat(session, name, kind, now)
-    if first and load_own_node(session).held_back != "restored":
-        hold_back(session, "starting" if _has_peers(session) else None)
+    before = load_own_node(session).held_back
+    after: HeldBack | None = "starting" if _has_peers(session) else None
+    if first and before not in ("restored", after):
+        hold_back(session, after)
     return first
 
 

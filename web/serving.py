@@ -228,7 +228,7 @@ def _judge_clock_before_changes(app: Flask, watch: NodeWatch) -> None:
     def judge_clock() -> None:
         """Look at the clock, where the request may lead to a signature."""
         if request.method not in SAFE_METHODS:
-            watch.look_at_clock()
+            watch.look_before_signing()
 
 
 def _watch_parent(parent: int) -> None:

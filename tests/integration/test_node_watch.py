@@ -132,6 +132,15 @@ def test_a_jump_is_confirmed_by_the_peers_and_the_log_compared_again(
     assert load(here).clock_refused is None
 
 
+def test_a_request_right_after_the_machine_was_resumed_signs_nothing(here: Follower, process: Process) -> None:
+    process.tick_until(OwnNode())
+    process.watch.look_before_signing()
+    assert load(here) == OwnNode()
+    process.wall += 8 * HOUR
+    process.watch.look_before_signing()
+    assert str(load(here).clock_refused).startswith("jumped: ")
+
+
 def test_peers_that_say_otherwise_leave_it_refused(here: Follower, process: Process, network: SimulatedNetwork) -> None:
     process.tick_until(OwnNode())
     set_clocks(network, process, -DAY)
