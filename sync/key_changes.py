@@ -9,6 +9,7 @@ its statement about this node has the new key, because followers take no other t
 """
 
 import datetime as dt
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -30,6 +31,8 @@ from sync.own_configuration import sign_configuration
 from sync.refresh import ask_about_own_node
 from sync.run import Run
 from sync.storing import store
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,11 @@ def rotate_federation_key(node: Node, keys: KeyDirectory, now: dt.datetime) -> F
 
 def continue_federation_rotation(node: Node, now: dt.datetime, fence: Fence | None) -> None:
     """The worker's part: sign with the next federation key as soon as the anchor vouches for it."""
-    if node.identity.other_federation_keys:
-        finish_federation_rotation(node, now, fence)
+    if not node.identity.other_federation_keys:
+        return
+    waits_for = finish_federation_rotation(node, now, fence)
+    if waits_for is not None:
+        _LOG.info("the rotation of the federation key waits: %s", waits_for)
 
 
 def finish_federation_rotation(node: Node, now: dt.datetime, fence: Fence | None = None) -> str | None:

@@ -1,5 +1,7 @@
 """``veza keys``: which keys this node signs with, changing them, and removing one that is lost or stolen."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import click
 
 from directory.database import reading
 from federation.identity import Identity
+from federation.key_directory import KeyDirectory
 from federation.keys import fingerprint
 from federation.listed_keys import ListedKeys, Since, load_listed, newest_first
 from federation.trusted_anchor import load_anchor
@@ -90,6 +93,15 @@ def revoke(data: Path, kid: str, as_json: bool) -> None:
     if anchor is not None and revocation.use == "federation":
         click.echo(f"{anchor.entity_id} may still vouch for it: {_enrol_again(node)}")
     _say_behind(behind)
+
+
+@contextmanager
+def _changing_node(data: Path) -> Iterator[tuple[Node, KeyDirectory]]:
+    """The node and its keys for a command that signs. Where this host lost its operating keys it can ask no peer."""
+    with opened_node(data) as (config, node):
+        can_ask = open_keys(config, node.engine).keys().operating_keys
+    with (signing_node if can_ask else opened_node)(data) as (config, node):
+        yield node, open_keys(config, node.engine)
 
 
 def key_facts(identity: Identity, listed: ListedKeys, behind: list[str]) -> list[dict[str, Any]]:

@@ -44,3 +44,12 @@ def test_what_cannot_be_revoked_is_said(veza, answer, which):
     assert {"an unknown one": "veza keys list", "the only federation key": "rotate --federation"}.get(
         which, "removed before"
     ) in err
+
+
+def test_a_host_that_lost_its_operating_key_makes_another(veza, answer, data):
+    (lost,) = (data / "keys").glob("operating-*")
+    lost.unlink()
+    assert "veza keys rotate" in veza("keys", "list")[2]
+    new = answer("keys", "rotate")["operating_key"]
+    keys = {key["kid"]: (key["signs"], key["here"]) for key in answer("keys", "list") if key["use"] == "operating"}
+    assert keys == {new: (True, True), lost.stem.removeprefix("operating-"): (False, False)}
