@@ -126,16 +126,21 @@ def drop_participant(session: Session, participant: str) -> None:
     The rows stay as deleted ones, without data, so that every index learns of it.
     """
     session.execute(sa.delete(SkippedRow).where(SkippedRow.participant == participant))
-    shown = session.execute(
-        sa.select(RecordRow.record, RecordRow.at).where(
-            RecordRow.participant == participant, RecordRow.seq != _DROPPED_SEQ
-        )
-    ).all()
-    apply_entries(
-        session,
-        participant,
-        (AppliedEntry(_DROPPED_SEQ, row.record, "delete", row.at, None, None, DELETED) for row in shown),
+    shown = (
+        sa.select(RecordRow.record, RecordRow.at)
+        .where(RecordRow.participant == participant, RecordRow.record > sa.bindparam("after"))
+        .where(RecordRow.seq != _DROPPED_SEQ)
+        .order_by(RecordRow.record)
+        .limit(CHUNK)
     )
+    after = ""
+    while True:  # a million records are never in memory at once
+        rows = session.execute(shown, {"after": after}).all()
+        dropped = (AppliedEntry(_DROPPED_SEQ, row.record, "delete", row.at, None, None, DELETED) for row in rows)
+        apply_entries(session, participant, dropped)
+        if len(rows) < CHUNK:
+            return
+        after = rows[-1].record
 
 
 _COUNTER = Base.metadata.tables[CounterRow.__tablename__]

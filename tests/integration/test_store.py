@@ -247,6 +247,16 @@ def test_a_dropped_participant_is_gone_and_every_index_learns_of_it(engine: sa.E
         assert [record.record for record in changed_since(session, counted)] == ["unit/a"]
 
 
+@pytest.mark.parametrize("number", [CHUNK, CHUNK + 1])
+def test_more_than_a_chunk_is_dropped_whole(engine: sa.Engine, number: int) -> None:
+    apply(engine, *(put(seq, f"unit/u-{seq}") for seq in range(number)))
+    with writing(engine) as session:
+        drop_participant(session, "ME")
+    assert live(engine) == []
+    with reading(engine) as session:
+        assert {record.seq for record in changed_since(session, 0)} == {-1}
+
+
 def test_counters_begin_at_nothing_and_move_apart(engine: sa.Engine) -> None:
     with writing(engine) as session:
         assert read_counters(session) == dict.fromkeys(COUNTERS, 0)
