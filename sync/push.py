@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from directory.database import reading
 from federation.log import load_head
 from federation.own_node import load_own_node
-from federation.participants import TrustedNode, load_configuration, load_participants
+from federation.participants import TrustedNode, configurations_chain, load_configuration, load_participants
 from sync.errors import StoppedError, SyncError
 from sync.node import Node
 from sync.storing import put_row, store
@@ -29,6 +29,8 @@ FIRST_PAUSE = dt.timedelta(seconds=1)
 LONGEST_PAUSE = dt.timedelta(minutes=10)
 _ANSWER_BYTES = 64 * 1024
 _AT_ONCE = 16
+_MOST_LINKS = 8
+"""How many configurations are posted to a peer that missed changes; one that was away for longer fetches the chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +177,32 @@ def send_push(node: Node, push: Push) -> list[Outcome]:
 
 def _post(node: Node, peer: TrustedNode, statement: Statement) -> str | None:
     """Why the peer did not take the statement; None where it did."""
+    refusal = _refusal(node, peer, statement.kind, statement.token)
+    if refusal is not None and refusal.code == "unknown_key" and statement.kind == "configuration":
+        refusal = _post_chain(node, peer)
+    return None if refusal is None else str(refusal)
+
+
+def _post_chain(node: Node, peer: TrustedNode) -> SyncError | None:
+    """Why a peer that missed a change of federation keys did not take the newest configuration after those before it.
+
+    What it holds already it refuses as older; only the answer to the last counts.
+    """
+    with reading(node.engine) as session:
+        links = configurations_chain(session, node.participant)[-_MOST_LINKS:]
+    refusals = [_refusal(node, peer, "configuration", token) for token in links]
+    return refusals[-1]
+
+
+def _refusal(node: Node, peer: TrustedNode, kind: str, token: str) -> SyncError | None:
+    """Why the peer did not take the token; None where it did."""
     configuration = peer.configuration
     default = f"{peer.entity_id}/federation/v1/checkpoints"
     try:
         response = node.transport.post(
             default if configuration is None else configuration.checkpoints_url,
-            statement.token.encode("ascii"),
-            content_type=JWT if statement.kind == "checkpoint" else ENTITY_STATEMENT,
+            token.encode("ascii"),
+            content_type=JWT if kind == "checkpoint" else ENTITY_STATEMENT,
             accept=None,
             max_bytes=_ANSWER_BYTES,
             seconds=node.limits.token_seconds,
@@ -191,7 +212,7 @@ def _post(node: Node, peer: TrustedNode, statement: Statement) -> str | None:
     except StoppedError:
         raise
     except SyncError as error:
-        return str(error)
+        return error
     return None
 
 

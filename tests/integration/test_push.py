@@ -3,22 +3,27 @@
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from directory.database import reading, writing
-from federation.own_configuration import renew_configuration
+from federation.own_configuration import KeyChanges, renew_configuration
 from federation.publishing import PendingChange, publish
+from federation.statements import read_configuration
 from sync.errors import LeaseLostError
 from sync.express import Express
 from sync.lease import LIFETIME, acquire
 from sync.push import load_behind, load_pushed, push_now
+from sync.transport import ENTITY_STATEMENT, Response
 from sync.wanted import REFRESH, load_wanted, want_pull, want_refresh
 from tests.simulators.follower import Follower, make_follower
-from tests.simulators.network import SimulatedNetwork
-from tests.simulators.node_simulator import SimulatedNode, duty_officer
+from tests.simulators.network import SimulatedNetwork, problem
+from tests.simulators.node_simulator import SimulatedNode, duty_officer, named_key
+from tests.unit.federation.samples import header_of
 
 SECOND = dt.timedelta(seconds=1)
 
@@ -42,6 +47,24 @@ class Hands:
     def wait(self) -> None:
         for future in [*self.express._pushing.values(), *self.express._pulling.values()]:
             future.exception(timeout=30)
+
+
+class RememberingNetwork(SimulatedNetwork):
+    """Its nodes take a configuration only where they know its signer: from the first, or from one taken before."""
+
+    def post(self, url: str, body: bytes, **options: Any) -> Response:
+        if options["content_type"] == ENTITY_STATEMENT:
+            offered = read_configuration(body.decode())
+            known = [read_configuration(each.decode()) for each in self._find(url).taken if is_configuration(each)]
+            if known and offered.kid not in known[-1].federation_keys:
+                return problem(401, "unknown_key")
+            if known and offered.issued_at <= known[-1].issued_at:
+                return problem(400, "rollback")
+        return super().post(url, body, **options)
+
+
+def is_configuration(token: bytes) -> bool:
+    return bool(header_of(token.decode())["typ"] == "entity-statement+jwt")
 
 
 @pytest.fixture
@@ -163,6 +186,24 @@ class TestPush:
         peer.online = True
         hands.tick(3, after=600)
         assert newest.encode() in peer.taken
+
+    def test_peer_that_missed_a_change_of_federation_keys_gets_the_chain(self, engine: sa.Engine) -> None:
+        """Else it would refuse a removed key's end for as long as it does not fetch the chain itself."""
+        network = RememberingNetwork()
+        peer, follower = network.add("RS"), make_follower(engine, network)
+        follower.pull_all()
+        push_now(follower.node, follower.now)
+        held = peer.taken[:]
+        own, second = follower.node.identity, named_key("second federation")
+        with writing(engine) as session:
+            changes = KeyChanges(new_federation=second)
+            renew_configuration(session, own, name="ME", now=follower.now, changes=changes)
+            own = replace(own, federation_key=second)
+            changes = KeyChanges(signer=second.kid)
+            renew_configuration(session, own, name="ME", now=follower.now, changes=changes)
+        push_now(follower.node, follower.now)
+        assert own_configuration(follower).encode() in peer.taken[len(held) :]
+        assert behind(follower) == []
 
     def test_node_that_is_trusted_no_more_is_told_nothing(
         self, hands: Hands, follower: Follower, network: SimulatedNetwork, peer: SimulatedNode
