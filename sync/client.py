@@ -9,9 +9,10 @@ import http.client
 import threading
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 
 import certifi
 import requests
@@ -19,12 +20,15 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 
+from federation.refusals import printable
 from sync.addresses import Network, Resolver, check_url
 from sync.connections import POOL_CLASSES, Exchange, carrying_out, tls_context
-from sync.errors import PeerResponseError, PeerUnreachableError
+from sync.errors import PeerResponseError, PeerUnreachableError, StorageError
 from sync.transport import Response
 
 _CHUNK = 64 * 1024
+_IN_MEMORY = 1024 * 1024
+"""A longer body waits on disk until it is whole: many peers that send without end must not fill the memory."""
 _KEPT_HEADERS = ("etag", "date", "retry-after")
 _USER_AGENT = "veza/1"
 _CUT_OFF = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
@@ -177,7 +181,17 @@ def _read_body(answer: requests.Response, max_bytes: int, exchange: Exchange) ->
     if encoding not in ("identity", "gzip"):
         raise PeerResponseError("bad_response", f"expected gzip or no content encoding, found {encoding[:80]!r}")
     inflate = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
-    parts: list[bytes] = []
+    with SpooledTemporaryFile(max_size=_IN_MEMORY) as body:
+        for part in _parts(answer, max_bytes, exchange, inflate):
+            _keep(body, part)
+        body.seek(0)
+        return body.read()
+
+
+def _parts(
+    answer: requests.Response, max_bytes: int, exchange: Exchange, inflate: "zlib._Decompress | None"
+) -> Iterator[bytes]:
+    """The body as it comes, inflated."""
     size = 0
     while chunk := answer.raw.read(_CHUNK, decode_content=False):
         exchange.remaining()
@@ -185,10 +199,16 @@ def _read_body(answer: requests.Response, max_bytes: int, exchange: Exchange) ->
         size += len(part)
         if size > max_bytes:
             raise PeerResponseError("too_large", f"expected a body of at most {max_bytes} bytes, found more")
-        parts.append(part)
+        yield part
     if inflate is not None and not inflate.eof:
         raise PeerResponseError("bad_range", "expected a whole gzip body, found one that ends early")
-    return b"".join(parts)
+
+
+def _keep(body: IO[bytes], part: bytes) -> None:
+    try:
+        body.write(part)
+    except OSError as error:
+        raise StorageError("storage_full", f"a long answer could not be kept on disk: {error}") from error
 
 
 def _room(max_bytes: int, exchange: Exchange) -> int:
@@ -229,8 +249,13 @@ def _explain(error: Exception, host: str) -> PeerUnreachableError | PeerResponse
     if has(*_CUT_OFF):
         return PeerUnreachableError("unreachable", f"{host} closed the connection")
     if has(*_UNREADABLE):
-        return PeerResponseError("bad_response", f"expected an HTTP answer from {host}, found {chain[-1]}")
-    return PeerUnreachableError("unreachable", f"no connection to {host} ({chain[-1]})")
+        return PeerResponseError("bad_response", f"expected an HTTP answer from {host}, found {_quoted(chain[-1])}")
+    return PeerUnreachableError("unreachable", f"no connection to {host} ({_quoted(chain[-1])})")
+
+
+def _quoted(error: BaseException) -> str:
+    """What a library says, which may quote the peer's own bytes: control characters would break log and database."""
+    return printable(str(error))[:300]
 
 
 def _causes(error: BaseException) -> list[BaseException]:

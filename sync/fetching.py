@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, count
+from typing import NoReturn
 
 from federation.checkpoint import Checkpoint
 from federation.entries import Entry, decode_page, page_end
@@ -68,6 +69,8 @@ def fetch_log(fetching: Fetching, source: Source, offered: Checkpoint, verify: V
         try:
             return _complete(fetching, source, log, verify)
         except (LogIntegrityError, EntryError):
+            if fetching.allowance.entries < offered.size - fetching.held.size:
+                raise  # they are dropped: another source, or the next run, begins anew
             log = TrustedLog(fetching.held, offered)  # the pages kept may be another source's fault: all anew
     return _complete(fetching, source, log, verify)
 
@@ -126,23 +129,38 @@ def _resumed(fetching: Fetching, offered: Checkpoint) -> TrustedLog:
 
 
 def _fetch_pages(fetching: Fetching, source: Source, log: TrustedLog) -> None:
-    until = min(log.offered.size, log.position + fetching.allowance.entries)
-    plan = _plan(log.position, until, log.offered.size)
+    resumed = log.position
+    if fetching.allowance.is_used_up and not log.is_complete:
+        _stop(fetching, resumed)  # by another source, which failed
+    until = min(log.offered.size, resumed + fetching.allowance.entries)
+    plan = _plan(resumed, until, log.offered.size)
     with closing(_pages_ahead(source, plan, fetching.limits.pages_ahead)) as pages:
         for page in pages:
             kept = _add(log, source, page)
+            if fetching.spool.size + len(kept.body) > fetching.limits.spool_bytes:
+                _stop_at_full_disk(fetching, kept, resumed)
             fetching.spool.append(kept)
             fetching.allowance.take(kept)
-            if not log.is_complete and _is_full(fetching):
-                fetching.spool.keep()
-                raise RunLimitError(
-                    f"the log has {log.offered.size} entries, more than one run fetches; "
-                    f"{log.position - fetching.held.size} are kept unapplied and the next run goes on"
-                )
+            if not log.is_complete and fetching.allowance.is_used_up:
+                _stop(fetching, log.position)
 
 
-def _is_full(fetching: Fetching) -> bool:
-    return fetching.allowance.is_used_up or fetching.spool.size > fetching.limits.spool_bytes
+def _stop(fetching: Fetching, position: int) -> NoReturn:
+    """End the run's part in this log; what it fetched waits for the next one."""
+    if position > fetching.held.size:
+        fetching.spool.keep()
+    raise RunLimitError(
+        f"the log is longer than one run fetches; {position - fetching.held.size} entries are kept unapplied "
+        f"and the next run goes on"
+    )
+
+
+def _stop_at_full_disk(fetching: Fetching, page: Page, resumed: int) -> NoReturn:
+    """Keep what is kept; but where not even one more page fits, drop it all, or nothing would ever go on."""
+    if page.start > resumed:
+        _stop(fetching, page.start)
+    fetching.spool.clear()
+    raise RunLimitError(f"the log needs more than the {fetching.limits.spool_bytes} bytes that are kept unapplied")
 
 
 def _add(log: TrustedLog, source: Source, page: Page) -> Page:

@@ -252,6 +252,10 @@ class Follower:
                 if error.code == "root_mismatch" and offer.held.size:
                     mismatched.append(source)
                 continue
+            except RunLimitError:
+                if not failures:
+                    raise
+                break  # what failed before is the reason, and nothing more may be fetched
             if found is not None:
                 raise found
             return followed

@@ -107,6 +107,17 @@ class Attacked:
         assert self.counted("RS", code) == 1
         return result
 
+    def refuses_any(self, attack: Attack, codes: set[str]) -> PullResult:
+        """RS misbehaves in a pull of its own, and one of these comes of it; nothing held changes."""
+        self.follower.pass_time(MINUTE)
+        attack(self.impostor())
+        before = self.picture()
+        result = self.follower.pull("RS")
+        assert result.result in codes, result
+        assert self.picture() == before
+        self.refused += 1
+        return result
+
     def refuses_each(self, attacks: Iterable[Attack], code: str, *, learns: bool = False) -> None:
         """One after the other, each in a pull of RS alone, and the last in a run over everybody."""
         *others, last = attacks
@@ -242,12 +253,18 @@ def relay(attacked: Attacked, participant: str, of: SimulatedNode) -> SimulatedN
 @contextmanager
 def peak_memory_at_most(above: int) -> Iterator[None]:
     """The process takes at most so many bytes more than it has now, also for a moment."""
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _memory("VmHWM")
+    forget_peak()
+    before = memory("VmHWM")
     yield
-    assert _memory("VmHWM") - before <= above
+    assert memory("VmHWM") - before <= above
 
 
-def _memory(name: str) -> int:
+def forget_peak() -> None:
+    """Let ``VmHWM`` begin anew from what is used now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory(name: str) -> int:
+    """What the kernel counts of this process, in bytes: ``VmRSS`` now, ``VmHWM`` at most."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

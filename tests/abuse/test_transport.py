@@ -25,6 +25,17 @@ from sync.errors import InsecureUrlError, PeerUnreachableError
 from sync.status import LONGEST_PAUSE, load_due_retries, pause
 from sync.transport import JWT
 from tests.abuse.attacked import MIB, MINUTE, Attack, Attacked, make_attacked, peak_memory_at_most
+from tests.abuse.wire import (
+    BOMB,
+    bomb,
+    content_type,
+    dripping,
+    dripping_headers,
+    endless,
+    endless_plain,
+    headed,
+    silent,
+)
 from tests.simulators.certificates import make_certificate
 from tests.simulators.follower import Follower
 from tests.simulators.node_simulator import SimulatedNode, named_key
@@ -84,50 +95,6 @@ def answering(sockets: SocketNetwork, answer: Answer) -> Attack:
     return attack
 
 
-def typed(part: bytes = b"application/jwt") -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Type: " + part + b"\r\n"
-
-
-def content_type(request: bytes) -> str:
-    return "application/x-ndjson" if b"/entries" in request else "application/jwt"
-
-
-def endless(server: RawServer, request: bytes) -> Iterator[bytes]:
-    yield typed(content_type(request).encode()) + b"Transfer-Encoding: chunked\r\n\r\n"
-    while not server.stopping.is_set():
-        yield b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
-
-
-def endless_plain(server: RawServer, request: bytes) -> Iterator[bytes]:
-    yield typed(content_type(request).encode()) + b"\r\n"
-    while not server.stopping.is_set():
-        yield b"x" * 0x8000
-
-
-def dripping(server: RawServer, request: bytes) -> Iterator[bytes]:
-    yield typed(content_type(request).encode()) + b"Content-Length: 100000\r\n\r\n"
-    yield from server.drip(b"x" * 100_000, 0.4)
-
-
-def dripping_headers(server: RawServer, request: bytes) -> Iterator[bytes]:
-    yield from server.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"y" * 60_000, 0.1)
-
-
-def silent(server: RawServer, request: bytes) -> Iterator[bytes]:
-    yield from server.silence()
-
-
-def bomb(server: RawServer, request: bytes) -> bytes:
-    return http_answer(_BOMB, content_type(request), headers=[("Content-Encoding", "gzip")])
-
-
-def headed(*headers: tuple[str, str], body: bytes = b"x", status: str = "200 OK") -> Answer:
-    return lambda server, request: http_answer(body, content_type(request), status, headers)
-
-
-_BOMB = gzip.compress(b"\0" * 200_000_000, 9)
-
-
 def test_t01_body_without_end(real: Attacked, sockets: SocketNetwork) -> None:
     real.follower = real.follower.limited(token_seconds=SECONDS, page_seconds=20, page_bytes=MIB)
     with peak_memory_at_most(32 * MIB):
@@ -153,7 +120,7 @@ def test_t03_no_headers_or_far_too_many(real: Attacked, sockets: SocketNetwork) 
 
 
 def test_t04_gzip_bombs(real: Attacked, sockets: SocketNetwork) -> None:
-    assert len(_BOMB) < 210_000
+    assert len(BOMB) < 210_000
     sockets.hostile = {CHECKPOINT: bomb}
     with peak_memory_at_most(32 * MIB):
         real.refuses(lambda node: node.grow(10), "too_large")
