@@ -1,5 +1,6 @@
 """Valid inputs with something wrong in them: changes of structure first, of bytes second."""
 
+import copy
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -52,7 +53,7 @@ def _mutate(draw: st.DrawFn, value: Any) -> Any:
     parent = _at(value, place[:-1])
     kind = draw(st.sampled_from(["replace", "replace", "drop", "swap", "copy", "rename"]))
     if kind == "replace":
-        parent[place[-1]] = draw(ODD_VALUES)
+        parent[place[-1]] = copy.deepcopy(draw(ODD_VALUES))  # later changes are made in place
     elif kind == "drop":
         del parent[place[-1]]
     elif kind == "swap":

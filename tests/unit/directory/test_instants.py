@@ -44,3 +44,8 @@ def test_what_is_no_instant_is_refused_with_what_was_expected(text: object, word
 def test_a_local_time_is_no_instant() -> None:
     with pytest.raises(ValueError, match="needs a time zone"):
         format_instant(dt.datetime(2027, 2, 9))
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "0999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"])
+def test_a_year_has_four_digits(text: str) -> None:
+    assert format_instant(parse_instant(text)) == text
