@@ -82,6 +82,8 @@ class Case:
         self.figures = figures
         self.forked: set[str] = set()
         self.liars: set[str] = set()
+        self.told: dict[str, WorldNode] = {}
+        """The one node that was sent a smaller checkpoint of another history, by the liar's code."""
 
     def run(self) -> None:
         try:
@@ -93,15 +95,16 @@ class Case:
         world, figures = self.world, self.figures
         figures.cases += 1
         self._draw_incidents()
-        figures.forks += len(self.forked)
+        shown = {code for code in self.forked if self._is_shown(world[code])}
+        figures.forks += len(shown)
         self._pass_on(world.sync_round)
         self._restore_from_backups()
-        early = {code for code in self.forked if self._who_knows(code)}
+        early = {code for code in shown if self._who_knows(code)}
         self._pass_on(world.sync_round)
-        found = {code for code in self.forked if self._who_knows(code)}
+        found = {code for code in shown if self._who_knows(code)}
         figures.found_while_believed += len(early)
         figures.found_by_gossip += len(found - early)
-        figures.not_found += [self._name(code) for code in self.forked - found]
+        figures.not_found += [self._name(code) for code in shown - found]
         for _ in range(2):  # what was posted, and what came of that
             world.do_what_is_wanted()
         self._check_all_know(found)
@@ -173,7 +176,8 @@ class Case:
         other = node.origin.copy()
         other.rewrite(0)
         other.roll_back_to(self.chance.randint(1, node.origin.size - 1))
-        self.world.post(self.chance.choice(self.world.others(node.code)), other.served_checkpoint())
+        self.told[node.code] = self.chance.choice(self.world.others(node.code))
+        self.world.post(self.told[node.code], other.served_checkpoint())
         self.forked.add(node.code)
 
     def _roll_back(self, node: WorldNode) -> None:
@@ -196,6 +200,14 @@ class Case:
     def _restore_follower(self, node: WorldNode) -> None:
         """A node that is restored after the first round, and has forgotten all that it saw in it."""
         self.world.back_up(node)
+
+    def _is_shown(self, node: WorldNode) -> bool:
+        """Whether both histories are shown to somebody who is there: not where one side is silent or misjudges."""
+        if node.code in self.told:
+            return self.told[node.code].online
+        judging = [each for each in self.world.others(node.code) if each.skew >= dt.timedelta(0)]
+        views = {id(node.shown_to(each.origin.entity_id)) for each in judging}
+        return not node.views or len(views) == 2
 
     def _restore_from_backups(self) -> None:
         for node in self.world.nodes:
