@@ -7,6 +7,7 @@ refused. Unknown members are ignored; one weak key refuses a configuration whole
 
 import datetime as dt
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ LONGEST_CONFIGURATION = dt.timedelta(days=90)
 STATEMENT_LIFETIME = dt.timedelta(days=30)
 _REFUSED = ("crit", "metadata_policy", "metadata_policy_crit")
 _MAX_LISTED = 64
+_PARTICIPANT = re.compile(r"[A-Z]{2}|[A-Z][A-Z0-9]{2,11}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,7 @@ def _configuration(parsed: ParsedToken) -> NodeConfiguration:
     entity = _member(claims["metadata"], "federation_entity", dict, {})
     return NodeConfiguration(
         entity_id=entity_id,
-        participant=_member(node, "participant", str),
+        participant=_code(node),
         name=_member(entity, "organization_name", str, ""),
         contacts=_texts(entity, "contacts"),
         federation_keys=federation_keys,
@@ -291,7 +293,7 @@ def _subordinate_statement(parsed: ParsedToken) -> SubordinateStatement:
     return SubordinateStatement(
         issuer=claims["iss"],
         entity_id=claims["sub"],
-        participant=_member(node, "participant", str),
+        participant=_code(node),
         federation_keys=parse_jwks(claims["jwks"]),
         issued_at=from_timestamp(claims["iat"]),
         expires_at=from_timestamp(claims["exp"]),
@@ -310,6 +312,14 @@ def _member(value: Mapping[str, Any], name: str, kind: type, default: object = N
     if not isinstance(found, kind):
         raise TokenError("malformed", f"expected the member {name} to be a {kind.__name__}, found {repr(found)[:80]}")
     return found
+
+
+def _code(node: Mapping[str, Any]) -> str:
+    """The participant code: it names rows, files and URLs, so nothing but its own form may pass (section 1)."""
+    code = _member(node, "participant", str)
+    if not _PARTICIPANT.fullmatch(code):
+        raise TokenError("malformed", f"expected a participant code such as ME or SELEC, found {repr(code)[:80]}")
+    return str(code)
 
 
 def _texts(value: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -184,3 +184,29 @@ def test_c45_origin_down_one_relay_lies_another_is_honest(attacked: Attacked, fa
     assert (result.result, result.size) == ("ok", HELD + 10)
     attacked.follower.check_holds(honest)
     honest.online = True
+
+
+def test_c04_two_histories_of_one_size_shown_to_two(attacked: Attacked) -> None:
+    """MK was shown another log than this node: when their checkpoints are compared, both are kept as a fork."""
+    attacked.follower.pass_time(dt.timedelta(minutes=1))
+    shown_here = attacked.impostor()
+    shown_here.grow(10)
+    shown_there = attacked.honest.copy()
+    shown_there.now = attacked.now
+    shown_there.grow(9)
+    shown_there.rewrite(99)
+    shown_there.grow(1)
+    assert attacked.follower.pull("RS").result == "ok"
+    for participant in ("MK", "HR"):
+        relay(attacked, participant, shown_there)
+    attacked.follower.pass_time(dt.timedelta(minutes=1))
+    held, entries, shown = attacked.follower.head("RS"), attacked.picture()["entry"], attacked.follower.records("RS")
+    assert attacked.follower.pull("RS").result == "fork"
+    attacked.heals = False
+    after = attacked.follower.head("RS")
+    assert (after.size, after.root) == (held.size, held.root)
+    assert (attacked.picture()["entry"], attacked.follower.records("RS")) == (entries, shown)
+    assert attacked.is_disputed()
+    assert attacked.counted("RS", "fork") == 1
+    assert attacked.looked_up()
+    assert read_checkpoint(after.disputed or "").root == shown_there.root
