@@ -240,17 +240,13 @@ class Follower:
 
     def _advance(self, offer: _Offer, sources: Iterable[Source]) -> Followed:
         """Fetch the entries from whoever has them, origin or bringer first, and apply them."""
-        failures: list[PeerError | FederationError] = []
-        mismatched: list[Source] = []
+        failures: list[tuple[Source, PeerError | FederationError]] = []
         for source in sources:
             try:
                 followed, found = self._advance_from(source, offer)
             except (PeerError, EntryError, LogIntegrityError) as error:
-                if error.code == "fork":  # another root was accepted at this size before
-                    raise self._dispute(offer) from error
-                failures.append(error)
-                if error.code == "root_mismatch" and offer.held.size:
-                    mismatched.append(source)
+                self._check_no_fork(offer, error)
+                failures.append((source, error))
                 continue
             except RunLimitError:
                 if not failures:
@@ -259,15 +255,22 @@ class Follower:
             if found is not None:
                 raise found
             return followed
-        self._check_not_rewritten(offer, mismatched)
-        raise failures[0]
+        self._check_not_rewritten(offer, failures)
+        raise failures[0][1]
 
-    def _check_not_rewritten(self, offer: _Offer, sources: Iterable[Source]) -> None:
+    def _check_no_fork(self, offer: _Offer, error: PeerError | FederationError) -> None:
+        """Raise ``fork`` where that is what an attempt failed by: another root was accepted at this size before."""
+        if error.code == "fork":
+            raise self._dispute(offer) from error
+
+    def _check_not_rewritten(
+        self, offer: _Offer, failures: Iterable[tuple[Source, PeerError | FederationError]]
+    ) -> None:
         """Raise ``fork`` where a source serves a whole log that gives the signed root and is not what is held."""
-        if offer.held.checkpoint is None:
+        if offer.held.checkpoint is None or not offer.held.size:
             return
         held = read_checkpoint(offer.held.checkpoint)
-        for source in sources:
+        for source in [source for source, error in failures if error.code == "root_mismatch"]:
             divergence = seek_divergence(self._run, held, offer.checkpoint, source)
             if divergence is not None:
                 raise self._dispute(offer, divergence)

@@ -161,7 +161,8 @@ class TestRenewals:
 
     def test_federation_key_kept_offline_renews_nothing(self, follower: Follower) -> None:
         identity = replace(follower.node.identity, federation_key=None)
-        offline = Follower(replace(follower.node, load_identity=lambda: identity), follower.network, follower.now + 3 * DAY)
+        node = replace(follower.node, load_identity=lambda: identity)
+        offline = Follower(node, follower.network, follower.now + 3 * DAY)
         before = follower.snapshot("ME").configuration
         run(offline, "configuration")
         assert follower.snapshot("ME").configuration == before
