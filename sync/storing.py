@@ -55,14 +55,18 @@ def _check_worth_a_try(engine: sa.Engine, error: sa.exc.DBAPIError | OutcomeUnkn
     if isinstance(error, sa.exc.IntegrityError) and attempt < RACES:
         return  # another wrote the same row first, such as the same new configuration: the work sees it next time
     if isinstance(error, OutcomeUnknownError):
-        if not error.passing or attempt >= ATTEMPTS - 1:
-            raise StorageError(error.code, error.detail) from error
+        _check_unknown_worth_a_try(error, attempt)
         return
     fault = database_fault(error)
     if fault is None:
         raise error
     if not fault.passing or attempt >= _attempts(engine, error) - 1:
         raise storage_error(error, fault) from error
+
+
+def _check_unknown_worth_a_try(error: OutcomeUnknownError, attempt: int) -> None:
+    if not error.passing or attempt >= ATTEMPTS - 1:
+        raise StorageError(error.code, error.detail) from error
 
 
 def _attempts(engine: sa.Engine, error: sa.exc.DBAPIError) -> int:

@@ -104,9 +104,7 @@ def _admit(session: Session, here: Held, authorization: str | None, now: dt.date
     """The reader's entity identifier; None where logs are open to everybody."""
     if here.config.open_logs:
         return None
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise UnauthenticatedError("expected a read token of a trusted node")
+    token = _bearer(authorization)
     asked: dict[str, KeySet | None] = {}
 
     def keys_of(issuer: str) -> KeySet | None:
@@ -114,15 +112,22 @@ def _admit(session: Session, here: Held, authorization: str | None, now: dt.date
         return asked[issuer]
 
     try:
-        return verify_read_token(token.strip(), here.config.url, keys_of, now)
+        return verify_read_token(token, here.config.url, keys_of, now)
     except TokenError as error:
         session.rollback()  # the notes are written in transactions of their own
         for issuer, keys in asked.items():
             if error.code in _MAY_BE_NEW:
                 note_unknown_reader(here.node, issuer, now)
             if keys:
-                _note_refused(session, here, issuer, keys, token.strip(), error, now)
+                _note_refused(session, here, issuer, keys, token, error, now)
         raise ReadTokenError(error.code, error.detail) from error
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise UnauthenticatedError("expected a read token of a trusted node")
+    return token.strip()
 
 
 def _note_refused(

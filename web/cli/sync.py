@@ -1,6 +1,7 @@
 """``veza sync`` and ``veza federation``: following the other participants, and how that stands."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -88,7 +89,12 @@ def federation(data: Path, as_json: bool) -> None:
     for words in filter(None, (own.held_back and held_back_words(own.held_back), own.clock_refused)):
         click.echo(f"this node signs nothing: {words}")
     for row in rows:
-        if row["state"] in _WHAT_TO_DO:
-            click.echo(f"{row['participant']} is {row['state']}: {_WHAT_TO_DO[row['state']].format(**row)}")
-        for skipped in row["skipped"]:
-            click.echo(f"{row['participant']}: entry {skipped['seq']} is not shown: {skipped['detail']}")
+        _explain(row)
+
+
+def _explain(row: dict[str, Any]) -> None:
+    """What a row of the report asks of the operator, if it does."""
+    if row["state"] in _WHAT_TO_DO:
+        click.echo(f"{row['participant']} is {row['state']}: {_WHAT_TO_DO[row['state']].format(**row)}")
+    for skipped in row["skipped"]:
+        click.echo(f"{row['participant']}: entry {skipped['seq']} is not shown: {skipped['detail']}")
