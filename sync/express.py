@@ -74,30 +74,31 @@ class Express:
         with reading(self._node.engine) as session:
             statements = load_statements(session, self._node.participant)
             due, look_again_at = plan_pushes(load_peers(session, now), statements, load_pushed(session), now)
-        postponed = [push for push in due if not self._push(push)]
+        free = [push for push in due if push.peer.participant not in self._pushing]  # for others the end is a new look
+        postponed = [push for push in free if not self._push(push)]
         self._look_again_at = now if postponed else look_again_at
         self._counter = counter
 
     def _push(self, push: Push) -> bool:
-        """Begin a push; False where one is under way or was just made."""
+        """Begin a push; False where one was just made."""
         code, instant = push.peer.participant, self._monotonic()
         last = self._pushed_at.get(code)
-        if code in self._pushing or (last is not None and instant - last < _BETWEEN_PUSHES):
+        if last is not None and instant - last < _BETWEEN_PUSHES:
             return False
         self._pushed_at[code] = instant
         self._pushing[code] = self._pushers.submit(send_push, self._node, push)
         return True
 
     def _record_pushes(self, fence: Fence | None) -> None:
-        done = {code: future for code, future in self._pushing.items() if future.done()}
-        outcomes = [outcome for future in done.values() for outcome in _result(future, [])]
-        if outcomes:
-            self._record(outcomes, fence)
-        for code in done:
-            del self._pushing[code]
+        for code in [code for code, future in self._pushing.items() if future.done()]:
+            done = self._pushing.pop(code)  # first: what it may raise is raised once, and the peer is pushed to again
+            self._look_again_at = self._clock()
+            outcomes = _result(done, [])
+            if outcomes:
+                self._record(outcomes, fence)
 
     def _record(self, outcomes: list[Outcome], fence: Fence | None) -> None:
-        self._look_again_at = now = self._clock()
+        now = self._clock()
 
         def keep(session: Session) -> None:
             check_epoch(session, fence)
@@ -113,6 +114,7 @@ class Express:
         if running is not None and not running.done():
             return
         if running is not None:
+            del self._pulling[participant]  # first, as above: it is begun again at the next tick
             _result(running, None)
         self._pulling[participant] = self._pullers.submit(self._pull_wanted, participant, token, fence)
 

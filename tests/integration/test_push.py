@@ -19,13 +19,20 @@ from sync.express import Express
 from sync.lease import LIFETIME, acquire
 from sync.push import load_behind, load_pushed, push_now
 from sync.transport import ENTITY_STATEMENT, Response
-from sync.wanted import REFRESH, load_wanted, want_pull, want_refresh
+from sync.wanted import NEWCOMERS, REFRESH, load_wanted, want_pull, want_refresh
 from tests.simulators.follower import Follower, make_follower
 from tests.simulators.network import SimulatedNetwork, problem
 from tests.simulators.node_simulator import SimulatedNode, duty_officer, named_key
 from tests.unit.federation.samples import header_of
 
 SECOND = dt.timedelta(seconds=1)
+QUIET = 3
+"""Queries of a tick with nothing to do: the outbox, the counters, the wanted pulls."""
+
+
+def away(url: str) -> None:
+    """The database does not answer the thread that asks this URL."""
+    raise sa.exc.OperationalError("SELECT 1", {}, Exception("the connection was lost"))
 
 
 class Hands:
@@ -228,6 +235,37 @@ class TestPush:
         with reading(engine) as session:
             assert load_pushed(session) == {}
 
+    def test_database_that_is_away_for_a_moment_ends_no_pushes(
+        self, hands: Hands, follower: Follower, network: SimulatedNetwork, peer: SimulatedNode
+    ) -> None:
+        """A push reads the database in its own thread: what that raises is raised once."""
+        network.faults["/federation/v1/checkpoints"] = away  # type: ignore[assignment]
+        hands.tick()
+        network.faults.clear()
+        with pytest.raises(sa.exc.OperationalError):
+            hands.tick(after=2)
+        hands.tick(2, after=2)
+        assert peer.taken[-1] == (follower.head("ME").checkpoint or "").encode()
+
+    def test_push_under_way_is_waited_for_without_looking_again(
+        self, hands: Hands, follower: Follower, network: SimulatedNetwork, statements: Callable[[], list[str]]
+    ) -> None:
+        asked, release = threading.Event(), threading.Event()
+
+        def hold(url: str) -> None:
+            asked.set()
+            release.wait(30)
+
+        network.faults["/federation/v1/checkpoints"] = hold  # type: ignore[assignment]
+        hands.express.tick(None)
+        assert asked.wait(30)
+        hands.express.tick(None)
+        before = len(statements())
+        for _ in range(5):
+            hands.express.tick(None)
+        assert len(statements()) - before == 5 * QUIET
+        release.set()
+
 
 class TestWanted:
     def ask(self, follower: Follower, token: str) -> None:
@@ -273,6 +311,21 @@ class TestWanted:
         assert network.asked("/entries") == 0
         assert follower.status("RS").last_result == "unreachable"
 
+    def test_database_that_is_away_for_a_moment_ends_no_pulls(
+        self, hands: Hands, follower: Follower, network: SimulatedNetwork, peer: SimulatedNode
+    ) -> None:
+        hands.tick(2)
+        peer.grow(3)
+        with writing(follower.engine) as session:
+            want_refresh(session, NEWCOMERS, follower.now)
+        network.faults["anchor"] = away  # type: ignore[assignment]
+        hands.tick()
+        network.faults.clear()
+        with pytest.raises(sa.exc.OperationalError):
+            hands.tick()
+        hands.tick()
+        assert NEWCOMERS not in self.wanted(follower)
+
     def test_pull_that_waits_delays_neither_pushes_nor_other_pulls(
         self, hands: Hands, follower: Follower, network: SimulatedNetwork, peer: SimulatedNode
     ) -> None:
@@ -310,7 +363,7 @@ def test_nothing_to_do_costs_three_queries(
     hands.tick(3, after=2)
     before = len(statements())
     hands.tick()
-    assert len(statements()) - before == 3  # the outbox, the counters, the wanted pulls
+    assert len(statements()) - before == QUIET
 
 
 @pytest.fixture
