@@ -1,7 +1,6 @@
 """Being an anchor: the nodes that this node vouches for, and its signed word about each (protocol.md, section 3)."""
 
 import datetime as dt
-import json
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -9,7 +8,7 @@ from sqlalchemy.orm import Session
 from federation.encoding import dump_json
 from federation.errors import NotHeldError, TrustError
 from federation.identity import AnchorIdentity
-from federation.keys import KeySet, jwks_of, parse_jwks
+from federation.keys import KeySet, jwks_of, read_jwks
 from federation.statements import SubordinateStatement, make_subordinate_statement
 from federation.tables import EnrolmentRow
 
@@ -23,7 +22,7 @@ def enrol(session: Session, participant: str, entity_id: str, federation_keys: K
     for row in session.execute(sa.select(EnrolmentRow)).scalars():
         if (row.participant == participant) != (row.entity_id == entity_id):
             raise TrustError("participant_taken", f"{row.participant} is already enrolled as {row.entity_id}")
-        reused = parse_jwks(json.loads(row.jwks)).keys() & federation_keys.keys()
+        reused = read_jwks(row.jwks).keys() & federation_keys.keys()
         if reused and row.participant != participant:
             raise TrustError("key_reused", f"the federation key {min(reused)} is enrolled for {row.participant}")
     jwks = dump_json(jwks_of(federation_keys)).decode("utf-8")
@@ -56,5 +55,5 @@ def fetch_statement(session: Session, anchor: AnchorIdentity, entity_id: str, no
     row = session.execute(sa.select(EnrolmentRow).where(EnrolmentRow.entity_id == entity_id)).scalar_one_or_none()
     if row is None:
         raise NotHeldError(f"{entity_id} is not enrolled here")
-    keys = parse_jwks(json.loads(row.jwks))
+    keys = read_jwks(row.jwks)
     return make_subordinate_statement(anchor, row.participant, row.entity_id, keys, now)

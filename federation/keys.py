@@ -4,12 +4,15 @@ Nodes have Ed25519 keys only. An anchor can be other software, so its keys may a
 section 2). Small-order and non-canonical Ed25519 points are refused: a signature under one proves nothing.
 """
 
+import functools
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cryptography.exceptions
@@ -108,6 +111,15 @@ def parse_jwks(value: object, *, anchor: bool = False) -> KeySet:
     if len(by_kid) != len(keys):
         raise TokenError("malformed", "expected each key once in a JWKS, found one twice")
     return by_kid
+
+
+@functools.lru_cache(maxsize=2048)
+def read_jwks(text: str, *, anchor: bool = False) -> KeySet:
+    """A key set that was checked before it was stored as ``text``: read again, and not to be changed.
+
+    Checking points costs more than all else of an unchanged pull, so the sets last used are remembered.
+    """
+    return MappingProxyType(dict(parse_jwks(json.loads(text), anchor=anchor)))
 
 
 def _parse_jwk(jwk: object, anchor: bool) -> PublicKey:

@@ -24,6 +24,15 @@ HeldBack = Literal["starting", "restored", "clock", "elsewhere"]
 _ROW = 1
 _OWN = Base.metadata.tables[OwnNodeRow.__tablename__]
 _SELECT_OWN = sa.select(_OWN.c.held_back, _OWN.c.clock_refused, _OWN.c.clock_accepted_at).where(_OWN.c.id == _ROW)
+_SELECT_LAST_ISSUED = sa.select(
+    sa.select(sa.func.max(LogRow.issued_at)).where(LogRow.own.is_(True)).scalar_subquery(),
+    sa.select(sa.func.max(ConfigurationRow.issued_at))
+    .where(
+        ConfigurationRow.participant
+        == sa.select(ParticipantRow.participant).where(ParticipantRow.trust == "own").scalar_subquery()
+    )
+    .scalar_subquery(),
+)
 _SELECT_DISPUTED = sa.select(LogRow.participant).where(LogRow.own.is_(True), LogRow.disputed.is_not(None))
 _WORDS = {
     "starting": "the own log is being compared with what the peers hold of it; try again in some seconds",
@@ -90,11 +99,7 @@ def forget_acceptance(session: Session, accepted_at: dt.datetime) -> bool:
 
 def load_last_issued(session: Session) -> dt.datetime | None:
     """The latest ``iat`` of the checkpoint and configuration that this node signed last."""
-    own = sa.select(ParticipantRow.participant).where(ParticipantRow.trust == "own").scalar_subquery()
-    head = session.scalar(sa.select(LogRow.issued_at).where(LogRow.own.is_(True)))
-    newest = sa.select(sa.func.max(ConfigurationRow.issued_at)).where(ConfigurationRow.participant == own)
-    configuration = session.scalar(newest)
-    return max((instant for instant in (head, configuration) if instant is not None), default=None)
+    return max((at for at in session.execute(_SELECT_LAST_ISSUED).one() if at is not None), default=None)
 
 
 def check_clock_plausible(session: Session, now: dt.datetime | None = None) -> None:

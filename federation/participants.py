@@ -20,7 +20,7 @@ from federation.addresses import IPNetwork, parse_networks
 from federation.clock import TOLERANCE
 from federation.encoding import dump_json
 from federation.errors import NotHeldError, TrustError
-from federation.keys import KeySet, jwks_of, parse_jwks
+from federation.keys import KeySet, jwks_of, read_jwks
 from federation.listed_keys import read_link
 from federation.statements import NodeConfiguration, read_configuration
 from federation.tables import ConfigurationRow, ParticipantRow, ProvenKeyRow
@@ -28,6 +28,9 @@ from federation.trust import MAX_CHAIN, check_newer
 
 Trust = Literal["own", "anchor", "peering"]
 
+_PARTICIPANT = Base.metadata.tables[ParticipantRow.__tablename__]
+_SELECT_BY_CODE = sa.select(_PARTICIPANT).where(_PARTICIPANT.c.participant == sa.bindparam("of"))
+_SELECT_BY_ENTITY = sa.select(_PARTICIPANT).where(_PARTICIPANT.c.entity_id == sa.bindparam("of"))
 _CONFIGURATION = Base.metadata.tables[ConfigurationRow.__tablename__]
 _SELECT_NEWEST = (
     sa.select(_CONFIGURATION.c.token)
@@ -76,31 +79,31 @@ class TrustedNode:
 
 def load_participant(session: Session, participant: str) -> TrustedNode | None:
     """The node bound to a code, also where its trust has ended."""
-    return _load_one(session, ParticipantRow.participant == participant)
+    return _load_one(session, _SELECT_BY_CODE, participant)
 
 
 def load_by_entity(session: Session, entity_id: str) -> TrustedNode | None:
     """The node with this entity identifier."""
-    return _load_one(session, ParticipantRow.entity_id == entity_id)
+    return _load_one(session, _SELECT_BY_ENTITY, entity_id)
 
 
 def load_participants(session: Session) -> list[TrustedNode]:
     """All nodes, own one included, by code."""
-    rows = session.execute(sa.select(ParticipantRow).order_by(ParticipantRow.participant)).scalars()
+    rows = session.execute(sa.select(_PARTICIPANT).order_by(_PARTICIPANT.c.participant))
     return [_node(session, row) for row in rows]
 
 
-def _load_one(session: Session, condition: sa.ColumnElement[bool]) -> TrustedNode | None:
-    row = session.execute(sa.select(ParticipantRow).where(condition)).scalar_one_or_none()
+def _load_one(session: Session, query: sa.Select[Any], of: str) -> TrustedNode | None:
+    row = session.execute(query, {"of": of}).one_or_none()
     return None if row is None else _node(session, row)
 
 
-def _node(session: Session, row: ParticipantRow) -> TrustedNode:
+def _node(session: Session, row: Any) -> TrustedNode:  # noqa: ANN401  # a row of the table ``participant``
     return TrustedNode(
         participant=row.participant,
         entity_id=row.entity_id,
-        trust=row.trust,  # type: ignore[arg-type]  # written by bind_participant alone
-        federation_keys=parse_jwks(json.loads(row.federation_jwks)),
+        trust=row.trust,
+        federation_keys=read_jwks(row.federation_jwks),
         configuration=_load_configuration_of(session, row.participant, row.entity_id),
         statement_expires_at=row.statement_expires_at,
         ended_at=row.ended_at,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from directory.store import bump_counter
 from federation.addresses import IPNetwork, parse_networks
 from federation.encoding import dump_json
-from federation.keys import KeySet, jwks_of, parse_jwks
+from federation.keys import KeySet, jwks_of, read_jwks
 from federation.tables import AnchorRow
 
 
@@ -45,6 +45,6 @@ def load_anchor(session: Session) -> TrustedAnchor | None:
         return None
     return TrustedAnchor(
         row.entity_id,
-        parse_jwks(json.loads(row.jwks), anchor=True),
+        read_jwks(row.jwks, anchor=True),
         parse_networks(json.loads(row.allowed_networks)),
     )

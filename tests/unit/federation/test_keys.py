@@ -18,6 +18,7 @@ from federation.keys import (
     key_set,
     load_key,
     parse_jwks,
+    read_jwks,
     save_key,
     thumbprint,
 )
@@ -47,6 +48,15 @@ def test_thumbprint_is_that_of_rfc_8037() -> None:
 def test_a_key_set_round_trip() -> None:
     keys = key_set(key("a"), key("b"))
     assert parse_jwks(json.loads(json.dumps(jwks_of(keys)))).keys() == keys.keys() == {key("a").kid, key("b").kid}
+
+
+def test_a_stored_key_set_is_read_as_it_was_checked_and_cannot_be_changed() -> None:
+    text = json.dumps(jwks_of(key_set(key("a"), key("b"))))
+    read = read_jwks(text)
+    assert jwks_of(read) == jwks_of(key_set(key("a"), key("b")))
+    assert read_jwks(text) is read
+    with pytest.raises(TypeError):
+        read["other"] = read[key("a").kid]  # type: ignore[index]
 
 
 def test_the_same_seed_gives_the_same_key_and_others_differ() -> None:
