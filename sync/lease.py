@@ -31,11 +31,14 @@ def acquire(
 ) -> Fence | None:
     """Take the lease where it is free, ended or this holder's own; None where another holds it.
 
-    The epoch grows with every taking, so that work begun before a pause cannot pass for the work begun after it.
+    The epoch grows with every taking, so that work begun before a pause cannot pass for the work begun after it. Where
+    the lease can be had, this waits until every late write that saw it held (``check_epoch``) has ended.
     """
+    free = LeaseRow.name == name, sa.or_(LeaseRow.holder == holder, LeaseRow.until < now)
+    session.execute(sa.select(LeaseRow.epoch).where(*free).with_for_update())
     taken = session.execute(
         sa.update(LeaseRow)
-        .where(LeaseRow.name == name, sa.or_(LeaseRow.holder == holder, LeaseRow.until < now))
+        .where(*free)
         .values(holder=holder, epoch=LeaseRow.epoch + 1, until=now + lifetime)
         .execution_options(synchronize_session=False)
     )
@@ -86,11 +89,12 @@ def release(session: Session, fence: Fence, now: dt.datetime) -> None:
 def check_epoch(session: Session, fence: Fence | None) -> None:
     """Raise LeaseLostError where the lease changed hands; no fence (a command of the operator) always passes.
 
-    The row is locked until the transaction ends: whoever takes over comes before it, and is seen, or after it.
+    The row is locked until the transaction ends: whoever takes over comes before it, and is seen, or after it. The lock
+    is one that other fenced writes and the lease's renewal do not wait for, however long the transaction is.
     """
     if fence is None:
         return
-    held = session.execute(sa.select(LeaseRow.epoch).where(*_is_held(fence)).with_for_update())
+    held = session.execute(sa.select(LeaseRow.epoch).where(*_is_held(fence)).with_for_update(read=True, key_share=True))
     if held.first() is None:
         raise LeaseLostError(f"another process leads the scheduled work now (epoch {fence.epoch} has ended)")
 

@@ -86,6 +86,24 @@ def test_work_begun_before_a_pause_is_not_that_of_the_lease_taken_after_it(engin
         check_epoch(session, before)
 
 
+def test_long_write_keeps_neither_the_renewal_nor_other_writes_of_the_leader_waiting(
+    engine: sa.Engine, database_url: str
+) -> None:
+    """Only where writers go side by side: SQLite has one at a time."""
+    fence = taken(take(engine, "a"))
+    other = make_engine(database_url)
+    with writing(engine) as session:
+        check_epoch(session, fence)
+        if engine.dialect.name == "postgresql":
+            with writing(other) as beside:
+                check_epoch(beside, fence)
+            assert keep(other, fence, NOW + 20 * SECOND)
+        with pytest.raises(sa.exc.OperationalError):  # it has to wait for the write's end, and gives up
+            take(other, "b", NOW + 2 * LIFETIME)
+    other.dispose()
+    assert taken(take(engine, "b", NOW + 2 * LIFETIME)).epoch == 2
+
+
 def test_operators_command_needs_no_lease(engine: sa.Engine) -> None:
     with writing(engine) as session:
         check_epoch(session, None)
