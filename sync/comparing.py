@@ -35,6 +35,8 @@ CHECKED_AGAIN_AFTER = dt.timedelta(minutes=1)
 
 Place = Literal["ahead", "proven", "unproven", "settled"]
 
+_LAST_CHECK = sa.select(RootCheckRow.checked_at).where(RootCheckRow.participant == sa.bindparam("of"))
+
 
 class Comparison:
     """One participant's signed checkpoints beside what is held of it, in one run."""
@@ -59,8 +61,8 @@ class Comparison:
     def keep(self, offered: Checkpoint, shown_by: str | None) -> None:
         """Keep a verified checkpoint until it is proven, or contradicts."""
         with reading(self._run.node.engine) as session:
-            kept = {heard.checkpoint.token for heard in load_heard(session, offered.participant, offered.size)}
-        if offered.token not in kept:
+            kept = _checkpoints(load_heard(session, offered.participant, offered.size))
+        if (offered.size, offered.root) not in {(each.size, each.root) for each in kept}:
             store(self._run.node.engine, lambda session: hear(session, offered, shown_by, self._run.now))
 
     def check_kept(self, head: Head) -> None:
@@ -157,6 +159,10 @@ class Comparison:
         """Whether a minute has passed since the last pass over the log; of all processes one is told so."""
         now = self._run.now
         values = {"participant": participant, "checked_at": now}
+        with reading(self._run.node.engine) as session:  # who posts the same again and again costs no write
+            last = session.scalar(_LAST_CHECK, {"of": participant})
+        if last is not None and dt.timedelta(0) <= now - last < CHECKED_AGAIN_AFTER:
+            return False
         due = sa.or_(RootCheckRow.checked_at <= now - CHECKED_AGAIN_AFTER, RootCheckRow.checked_at > now)
 
         def claim(session: Session) -> bool:

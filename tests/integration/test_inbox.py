@@ -160,6 +160,20 @@ class TestCheckpoint:
         assert follower.state(honest.participant) == "disputed"
         assert wanted(follower) == {honest.participant: REFRESH}  # the worker passes it on, and completes the evidence
 
+    def test_that_cannot_be_compared_yet_is_kept_once_and_then_costs_no_write(
+        self, follower: Follower, engine: sa.Engine, origin: SimulatedNode
+    ) -> None:
+        """Roots are worked out once a minute; what comes meanwhile, however often signed anew, is written once."""
+        for size in (HELD - 10, HELD - 20):  # the first takes the minute's turn, the second waits
+            origin.roll_back_to(size)
+            assert post(follower, origin.served_checkpoint()) == "ok"
+        begun: list[str] = []
+        sa.event.listen(engine, "before_cursor_execute", lambda *given: begun.append(str(given[2]).split()[0]))
+        for second in range(1, 4):
+            origin.now = follower.now - dt.timedelta(seconds=second)
+            assert post(follower, origin.served_checkpoint()) == "ok"
+        assert set(begun) <= {"SELECT", "BEGIN"}
+
     def test_second_fork_keeps_the_first_evidence(self, follower: Follower, origin: SimulatedNode) -> None:
         first, second = origin.copy(), origin.copy()
         first.rewrite(5)
