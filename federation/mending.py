@@ -33,6 +33,7 @@ _SEEN = Base.metadata.tables[SeenCheckpointRow.__tablename__]
 _RECORD = Base.metadata.tables[RecordRow.__tablename__]
 _CONFIGURATION = Base.metadata.tables[ConfigurationRow.__tablename__]
 _HELD = sa.select(_LOG.c.participant)
+_LONGEST_WAIT = dt.timedelta(hours=1, minutes=5)
 
 
 def _no_page() -> None:
@@ -155,9 +156,6 @@ def _waits(entry: StoredEntry, overdue: dt.datetime | None) -> bool:
     return overdue is not None and isinstance(marked, dt.datetime) and overdue < marked <= overdue + _LONGEST_WAIT
 
 
-_LONGEST_WAIT = dt.timedelta(hours=1, minutes=5)
-
-
 def _set(session: Session, participant: str, numbers: set[int], **values: object) -> int:
     if not numbers:
         return 0
@@ -206,9 +204,8 @@ def _mend_seen(session: Session, participant: str, signed: Checkpoint, wrong: li
     return len(wrong) + sum(tuple(row) != head for row in stood)
 
 
-def mend_records(session: Session, participant: str) -> None:
+def mend_records(session: Session, participant: str, now: dt.datetime) -> None:
     """Replay the read model of one log."""
-    now = dt.datetime.now(dt.UTC)
     # Whatever stands in these columns is replaced; what is no instant could not even be read.
     session.execute(sa.update(_RECORD).where(_RECORD.c.participant == participant).values(at=now, data=None))
     rebuild(session, [participant])

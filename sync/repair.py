@@ -199,13 +199,13 @@ class _Repairing:
     def _mend(self, participant: str, found: set[str]) -> None:
         own = participant == self._run.node.participant
         works: tuple[tuple[set[str], str, Callable[[], str]], ...] = (
-            ({"configuration"}, "configurations", lambda: self._store(_ConfigurationMending(participant).work)),
+            ({"configuration"}, "configurations", lambda: self._store(_mend_configurations(participant))),
             (_ENTRIES, "entries", lambda: EntryRepair(self._run, participant).work()),
             ({"erasure", "entry", "root"}, "erasures", lambda: self._store(self._erase(participant))),
             (_HEAD, "head", lambda: self._store(lambda session: _mend_head(session, participant))),
             ({"checkpoint"} & _if(own), "checkpoint", lambda: self._store(self._sign_again)),
             (_PULLED & _if(not own), "newest state", lambda: self._pull(participant)),
-            ({"read model", "erasure"} | _ENTRIES, "read model", lambda: self._store(_RecordMending(participant).work)),
+            ({"read model", "erasure"} | _ENTRIES, "read model", lambda: self._store(self._replay(participant))),
         )
         for reasons, what, work in works:
             if found & reasons:
@@ -239,6 +239,14 @@ class _Repairing:
 
         return erase
 
+    def _replay(self, participant: str) -> Callable[[Session], str]:
+        def replay(session: Session) -> str:
+            _check_proven(session, participant)
+            mend_records(session, participant, self._run.now)
+            return "replayed from the log"
+
+        return replay
+
     def _sign_again(self, session: Session) -> str:
         """The own head anew, where head and entries agree."""
         log = load_stored_log(session, self._run.node.participant)
@@ -262,22 +270,8 @@ def _if(holds: bool) -> set[str]:
     return _ENTRIES | _HEAD | _PULLED if holds else set()
 
 
-@dataclass(frozen=True, slots=True)
-class _ConfigurationMending:
-    participant: str
-
-    def work(self, session: Session) -> str:
-        return f"{mend_configurations(session, self.participant)} set right or dropped"
-
-
-@dataclass(frozen=True, slots=True)
-class _RecordMending:
-    participant: str
-
-    def work(self, session: Session) -> str:
-        _check_proven(session, self.participant)
-        mend_records(session, self.participant)
-        return "replayed from the log"
+def _mend_configurations(participant: str) -> Callable[[Session], str]:
+    return lambda session: f"{mend_configurations(session, participant)} set right or dropped"
 
 
 def _mend_counters(session: Session) -> str:
@@ -288,6 +282,7 @@ def _mend_counters(session: Session) -> str:
 def _mend_head(session: Session, participant: str) -> str:
     log, signed = load_stored_log(session, participant), _signed(session, participant)
     assert log is not None
+    lock_log(session, log)  # what somebody appends meanwhile would be dropped again
     drop_beyond(session, participant, signed.size)
     return f"{mend_head(session, log, signed)} rows set right by the signed checkpoint of size {signed.size}"
 

@@ -1,6 +1,7 @@
 """What is damaged is had again from a node that holds it, proven, and written in place; what cannot be is named."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from tests.records import make_unit
 from tests.simulators.follower import Follower, make_follower
 from tests.simulators.network import SimulatedNetwork
 from tests.simulators.node_simulator import SimulatedNode
+from tests.waiting import eventually
 
 SIZE = 290
 MINUTE = dt.timedelta(minutes=1)
@@ -299,3 +301,24 @@ def stored(engine: sa.Engine, seq: int, participant: str = "RS") -> Entry:
             {"p": participant, "s": seq},
         ).one()
     return Entry(bytes(row.header), None if row.payload is None else bytes(row.payload))
+
+
+def test_what_is_saved_while_a_head_is_set_right_is_not_lost(follower: Follower, engine: sa.Engine) -> None:
+    damage(follower, "DELETE FROM seen_checkpoint WHERE participant = 'ME'")
+    with ThreadPoolExecutor(1) as pool, writing(engine) as session:
+        change = PendingChange("unit/spoc", "put", make_unit())
+        saved = publish(session, follower.node.identity, [change], follower.now)
+        repaired = pool.submit(mend, follower)
+        if engine.dialect.name == "postgresql":
+            eventually(lambda: somebody_waits(engine))
+        session.commit()
+        assert repaired.result(timeout=60).remaining == []
+    head = follower.head("ME")
+    assert (head.size, head.checkpoint) == (saved.size, saved.token)
+    follower.check_logs()
+
+
+def somebody_waits(engine: sa.Engine) -> bool:
+    """Whether a transaction waits for another's lock."""
+    with engine.connect() as connection:
+        return bool(connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
