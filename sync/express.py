@@ -21,7 +21,7 @@ from sync.errors import StoppedError, SyncError
 from sync.lease import Fence, check_epoch
 from sync.node import Node
 from sync.pull import pull_all, pull_newcomers, pull_pushed
-from sync.push import Outcome, Push, load_peers, load_pushed, load_statements, plan_pushes, record_outcomes, send_push
+from sync.push import Outcome, Push, load_lacking, load_pushed, load_statements, plan_pushes, record_outcomes, send_push
 from sync.storing import store
 from sync.wanted import NEWCOMERS, REFRESH, forget_wanted, load_wanted
 
@@ -72,8 +72,8 @@ class Express:
     def _plan(self, counter: int, now: dt.datetime) -> None:
         """Push to every peer that lacks something, as far as it is not too soon after the last push to it."""
         with reading(self._node.engine) as session:
-            statements = load_statements(session, self._node.participant)
-            due, look_again_at = plan_pushes(load_peers(session, now), statements, load_pushed(session), now)
+            statements, pushed = load_statements(session, self._node.participant), load_pushed(session)
+            due, look_again_at = plan_pushes(load_lacking(session, statements, pushed, now), statements, pushed, now)
         free = [push for push in due if push.peer.participant not in self._pushing]  # for others the end is a new look
         postponed = [push for push in free if not self._push(push)]
         self._look_again_at = now if postponed else look_again_at
@@ -90,12 +90,13 @@ class Express:
         return True
 
     def _record_pushes(self, fence: Fence | None) -> None:
-        for code in [code for code, future in self._pushing.items() if future.done()]:
-            done = self._pushing.pop(code)  # first: what it may raise is raised once, and the peer is pushed to again
+        codes = [code for code, future in self._pushing.items() if future.done()]
+        done = [self._pushing.pop(code) for code in codes]  # first: what one may raise is raised once
+        if done:
             self._look_again_at = self._clock()
-            outcomes = _result(done, [])
-            if outcomes:
-                self._record(outcomes, fence)
+        outcomes = [outcome for future in done for outcome in _result(future, [])]
+        if outcomes:
+            self._record(outcomes, fence)
 
     def _record(self, outcomes: list[Outcome], fence: Fence | None) -> None:
         now = self._clock()

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 from directory.database import reading
 from federation.log import load_head
 from federation.own_node import load_own_node
-from federation.participants import TrustedNode, configurations_chain, load_configuration, load_participants
+from federation.participants import TrustedNode, configurations_chain, load_configuration, load_participant
+from federation.tables import ParticipantRow
 from sync.errors import StoppedError, SyncError
 from sync.node import Node
 from sync.storing import put_row, store
@@ -68,6 +69,11 @@ class Pushed:
 
 
 _NOTHING = Pushed(b"", 0, None)
+_SELECT_PEERS = (
+    sa.select(ParticipantRow.participant)
+    .where(ParticipantRow.trust != "own", ParticipantRow.ended_at.is_(None))
+    .order_by(ParticipantRow.participant)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,27 @@ def load_statements(session: Session, participant: str) -> tuple[Statement, ...]
 
 def load_peers(session: Session, now: dt.datetime) -> list[TrustedNode]:
     """Every other node that is trusted now."""
-    return [node for node in load_participants(session) if node.trust != "own" and node.is_trusted(now)]
+    return _load(session, session.execute(_SELECT_PEERS).scalars(), now)
+
+
+def _load(session: Session, codes: Iterable[str], now: dt.datetime) -> list[TrustedNode]:
+    nodes = (load_participant(session, code) for code in list(codes))
+    return [node for node in nodes if node is not None and node.is_trusted(now)]
+
+
+def load_lacking(
+    session: Session,
+    statements: Sequence[Statement],
+    pushed: Mapping[tuple[str, str], Pushed],
+    now: dt.datetime,
+) -> list[TrustedNode]:
+    """Every other node that is trusted now and has still to take one of the statements; only those are loaded."""
+    codes = [
+        code
+        for code in session.execute(_SELECT_PEERS).scalars()
+        if any(pushed.get((code, statement.kind), _NOTHING).lacks(statement) for statement in statements)
+    ]
+    return _load(session, codes, now)
 
 
 def load_pushed(session: Session) -> dict[tuple[str, str], Pushed]:
@@ -141,8 +167,8 @@ def push_now(node: Node, now: dt.datetime) -> None:
     Raises StorageError where the outcome could not be written.
     """
     with reading(node.engine) as session:
-        statements = load_statements(session, node.participant)
-        due, _ = plan_pushes(load_peers(session, now), statements, load_pushed(session), now)
+        statements, pushed = load_statements(session, node.participant), load_pushed(session)
+        due, _ = plan_pushes(load_lacking(session, statements, pushed, now), statements, pushed, now)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="push") as pool:
         sent = list(pool.map(lambda push: send_push(node, push), due))
     outcomes = [outcome for each in sent for outcome in each]
@@ -151,14 +177,8 @@ def push_now(node: Node, now: dt.datetime) -> None:
 
 def load_behind(session: Session, participant: str, now: dt.datetime) -> list[str]:
     """The peers that have not taken this node's newest configuration yet, by code."""
-    pushed = load_pushed(session)
     newest = [each for each in load_statements(session, participant) if each.kind == "configuration"]
-    return [
-        peer.participant
-        for peer in load_peers(session, now)
-        for statement in newest
-        if pushed.get((peer.participant, statement.kind), _NOTHING).lacks(statement)
-    ]
+    return [peer.participant for peer in load_lacking(session, newest, load_pushed(session), now)]
 
 
 def send_push(node: Node, push: Push) -> list[Outcome]:
