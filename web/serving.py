@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -40,9 +40,10 @@ from sync.errors import ElsewhereError, SyncError
 from sync.node import Node
 from sync.node_watch import LOOK_SECONDS, NodeWatch
 from sync.processes import begin_process, end_process
-from web.app import create_app
+from web.app import LARGEST_BODY, create_app
 from web.config import Config, load_config
 from web.errors import WebError
+from web.gateway import Gateway
 from web.headers import SAFE_METHODS
 from web.held import EXTENSION
 from web.logs import configure_logs
@@ -74,7 +75,7 @@ class ServeOptions:
     port: int
     workers: int = 1
     threads: int = 2
-    """Threads per web worker; more of them only wait for each other."""
+    """Requests that a web worker answers at once; more of them only wait for each other."""
     with_worker: bool = True
 
 
@@ -116,9 +117,8 @@ def _serve(options: ServeOptions, process: str) -> None:
         "wsgi:app",
         address=options.host,
         port=options.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=options.workers,
-        blocking_threads=options.threads,
         http=HTTPModes.http1,
         websockets=False,
         log_level=LogLevels.warning,
@@ -195,7 +195,7 @@ def _worker_command(data: Path) -> list[str]:
     return [sys.executable, "-m", "web.cli", "--data", str(data), "worker", "--parent", str(os.getpid())]
 
 
-def _load_app(options: ServeOptions, parent: int, process: str) -> Flask:
+def _load_app(options: ServeOptions, parent: int, process: str) -> Callable[..., Any]:
     """The application of one web worker, made in that process."""
     # a terminal's Ctrl-C reaches every process at once; a web worker that also heard it would miss its orderly stop
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -206,7 +206,7 @@ def _load_app(options: ServeOptions, parent: int, process: str) -> Flask:
     watch = NodeWatch(node, process, SERVE, active=not options.with_worker)
     threading.Thread(target=_look_after, args=(watch, parent), name="node-watch", daemon=True).start()
     _judge_clock_before_changes(app, watch)
-    return app
+    return Gateway(app, turns=options.threads, longest=LARGEST_BODY).answer
 
 
 def _look_after(watch: NodeWatch, parent: int) -> None:
