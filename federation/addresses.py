@@ -45,7 +45,8 @@ def check_announced_url(url: object, entity_id: str) -> str:
     if not isinstance(url, str) or not url.startswith(prefix) or len(url) > MAX_LENGTH:
         raise _insecure(url, f"{prefix}…")
     # The rest is judged as part of a path: the authority is the identifier's own, checked when trust was given.
-    if not re.fullmatch(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*", url.removeprefix(prefix), re.ASCII) or "/../" in url:
+    path = url.removeprefix(prefix)
+    if not re.fullmatch(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*", path, re.ASCII) or {".", ".."} & set(path.split("/")):
         raise _insecure(url, f"{prefix} and a plain path")
     return url
 

@@ -27,6 +27,8 @@ from federation.tables import ConfigurationRow, ParticipantRow, ProvenKeyRow
 from federation.trust import MAX_CHAIN, check_newer
 
 Trust = Literal["own", "anchor", "peering"]
+MOST_A_DAY = 300
+"""Configurations of one participant, by their ``iat``: more than a chain, and far more than renewals and rotations."""
 
 _PARTICIPANT = Base.metadata.tables[ParticipantRow.__tablename__]
 _SELECT_BY_CODE = sa.select(_PARTICIPANT).where(_PARTICIPANT.c.participant == sa.bindparam("of"))
@@ -225,12 +227,13 @@ def store_configuration(session: Session, configuration: NodeConfiguration) -> L
     """Accept a verified configuration as the newest of its participant.
 
     Raises LogIntegrityError ``rollback`` where it is older than the one held, TrustError ``key_reused`` where a
-    federation key of another participant signed it. Either changes nothing held.
+    federation key of another participant signed it, ``rate_limited`` where it signed too many. Nothing held is changed.
     """
     held = _load_configuration_of(session, configuration.participant, configuration.entity_id)
     standing = check_newer(held, configuration)
     if standing == "same":
         return standing
+    _check_not_too_many(session, configuration)
     _check_not_reused(session, configuration.participant, {configuration.kid})
     _note_proven(session, configuration.participant, {configuration.kid})
     session.add(
@@ -244,6 +247,19 @@ def store_configuration(session: Session, configuration: NodeConfiguration) -> L
     session.flush()
     bump_counter(session, "federation")
     return standing
+
+
+def _check_not_too_many(session: Session, configuration: NodeConfiguration) -> None:
+    """What is kept for good must not be without measure: a node can sign a configuration for each second."""
+    since = configuration.issued_at - dt.timedelta(days=1)
+    query = sa.select(sa.func.count()).where(
+        ConfigurationRow.participant == configuration.participant, ConfigurationRow.issued_at > since
+    )
+    if session.execute(query).scalar_one() >= MOST_A_DAY:
+        raise TrustError(
+            "rate_limited",
+            f"{configuration.participant}: expected at most {MOST_A_DAY} configurations a day; the held one stays",
+        )
 
 
 def _check_not_reused(session: Session, participant: str, kids: Iterable[str]) -> None:
@@ -274,20 +290,21 @@ def configurations_chain(session: Session, participant: str) -> list[str]:
     The configurations with which the federation keys changed, then the current one. NotHeldError where none is held.
     """
     bound = session.scalar(sa.select(ParticipantRow.entity_id).where(ParticipantRow.participant == participant))
+    rows = session.execute(_SELECT_ALL.execution_options(yield_per=16), {"of": participant}).scalars()
+    links = ((token, *read_link(token)) for token in rows)  # newest first, and no more at once than are needed
     chain: list[str] = []
-    newest, last = None, None
-    for token in reversed(session.execute(_SELECT_ALL, {"of": participant}).scalars().all()):
-        entity_id, kids = read_link(token)
+    later: tuple[str, frozenset[str]] | None = None
+    for token, entity_id, kids in links:
         if bound not in (None, entity_id):
             continue  # another node had the code before
-        if kids != last:
-            chain.append(token)
-        newest, last = token, kids
-    if newest is None:
+        if later is not None and (later[1] != kids or not chain):
+            chain.append(later[0])
+        if len(chain) == MAX_CHAIN:
+            return chain[::-1]
+        later = token, kids
+    if later is None:
         raise NotHeldError(f"no configuration of {participant} is held")
-    if chain[-1] != newest:
-        chain.append(newest)
-    return chain[-MAX_CHAIN:]
+    return [later[0], *reversed(chain)]
 
 
 def key_warnings(session: Session) -> dict[str, list[str]]:

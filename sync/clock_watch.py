@@ -161,9 +161,9 @@ def read_date(text: str) -> dt.datetime | None:
     """The instant of a ``Date`` header; None where it is none."""
     try:
         found = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+        return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
+    except (ValueError, TypeError, OverflowError):  # numbers beyond a calendar overflow
         return None
-    return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
 
 
 def most_agree(clocks: Iterable[PeerClock]) -> bool:
