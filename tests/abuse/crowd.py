@@ -40,12 +40,13 @@ HOSTILE: dict[str, tuple[str, Answer, set[str]]] = {
     "P10": ("/entries", wire.bomb, {"too_large"}),
     "P15": ("/checkpoint", wire.silent, {"timeout"}),
     "P20": ("/checkpoint", wire.headed(("Location", "https://p01.example/"), status="302 X"), {"redirect_refused"}),
-    "P25": ("/checkpoint", wire.headed(body=b"<html>"), {"malformed"}),
     "P30": ("/entries", wire.dripping, {"timeout"}),
     "P35": ("/entries", wire.endless, {"too_large"}),
 }
 """Code → where it misbehaves, how, and what may be said of it."""
-LYING = {"P40": "unknown_key", "P45": "bad_entry"}
+LYING = {"P25": "fork", "P40": "unknown_key", "P45": "bad_entry"}
+FORKING, HELD_OF_IT = "P25", 200
+"""The node holds so much of it already, and then meets another history."""
 
 
 def named_network(port: int) -> SimulatedNetwork:
@@ -75,6 +76,8 @@ class Crowd:
             node.checkpoint_token = node.served_checkpoint()
         for code, (part, answer, _) in HOSTILE.items():
             self._sockets.hostile[f"{nodes[code].entity_id}/federation/v1/logs/{code}{part}"] = answer
+        nodes[FORKING].rewrite(0)
+        nodes[FORKING].checkpoint_token = None
         nodes["P40"].signing_key, nodes["P40"].checkpoint_token = named_key("thief"), None
         nodes["P45"].page_lie = lambda start, page: b"[]\n" * len(page)
         self._sockets.__enter__()
@@ -92,14 +95,16 @@ def meet(folder: Path, port: int) -> dict[str, object]:
     create_tables(url)
     network = named_network(port)
     transport = HttpTransport(ca_file=str(folder / "cert.pem"), resolve=lambda host, port: ["127.0.0.1"])
-    follower = make_follower(make_engine(url), network).using(transport)
+    follower = make_follower(make_engine(url), network)
     with writing(follower.engine) as session:
         session.connection().exec_driver_sql("DELETE FROM anchor")
         for node in network.nodes.values():
             assert node.identity.federation_key is not None
             keys = key_set(node.identity.federation_key)
             bind_participant(session, node.participant, node.entity_id, "peering", keys, allowed_networks=[LOOPBACK])
-    limited = follower.limited(
+    next(node for node in network.nodes.values() if node.participant == FORKING).grow(HELD_OF_IT)
+    assert follower.pull(FORKING).result == "ok"
+    limited = follower.using(transport).limited(
         token_seconds=SECONDS, page_seconds=SECONDS, gossip_seconds=SECONDS, relay_seconds=SECONDS
     )
     forget_peak()

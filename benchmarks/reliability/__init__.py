@@ -1,0 +1,1 @@
+"""What docs/reliability.md reports, measured: ``python -m benchmarks.reliability``."""
