@@ -46,7 +46,8 @@ def run_worker(node: Node, stop_event: threading.Event, clock: Clock = utc_now) 
     ElsewhereError where the node runs elsewhere too.
     """
     with known_process(node.engine, WORKER, clock()) as name:
-        worker, watch = Worker(node, clock), NodeWatch(node, name, WORKER, clock=ClockWatch(clock))
+        watch = NodeWatch(node, name, WORKER, clock=ClockWatch(clock))
+        worker = Worker(node, clock, before_job=watch.look_before_signing)
         try:
             while watch.elsewhere is None and not stop_event.wait(TICK):
                 worker.guard("looking after the node", watch.tick)
@@ -61,8 +62,15 @@ def run_worker(node: Node, stop_event: threading.Event, clock: Clock = utc_now) 
 class Worker:
     """The loop's state: whether it leads, its scheduler, and the work that cannot wait."""
 
-    def __init__(self, node: Node, clock: Clock = utc_now, holder: str | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        clock: Clock = utc_now,
+        holder: str | None = None,
+        before_job: Callable[[], None] = lambda: None,
+    ) -> None:
         self._node = node
+        self._before_job = before_job
         self._clock = clock
         self._holder = holder or make_process_name()
         self._express = Express(node, clock)
@@ -96,8 +104,12 @@ class Worker:
     def run(self, name: str) -> None:
         """Do one job of the timetable where it is due and this worker leads."""
         if self.leads:
-            job = self._timetable[name]
-            self.guard(name, lambda: run_job(self._node, job, self._clock(), self._fence))
+            self.guard(name, lambda: self._do(self._timetable[name]))
+
+    def _do(self, job: Job) -> None:
+        """A job may begin in the moment in which a machine is resumed, before the loop has looked at its clock."""
+        self._before_job()
+        run_job(self._node, job, self._clock(), self._fence)
 
     def _make_scheduler(self) -> BackgroundScheduler:
         """A scheduler in UTC that never skips a run because it comes late, and never doubles one."""

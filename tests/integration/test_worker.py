@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from directory.database import reading, writing
 from directory.store import keep_rota_version, load_rota_versions
 from federation.log import read_entries
+from federation.own_node import refuse_clock
 from federation.publishing import PendingChange, publish
 from federation.statements import read_configuration
 from sync.jobs import load_successes, make_timetable, run_job
@@ -255,6 +256,21 @@ class TestLeading:
         first.tick()
         first.worker.run("nightly-pull")
         assert len(follower.records("RS")) == 3
+
+    def test_clock_is_judged_before_a_job_signs(self, follower: Follower, engine: sa.Engine) -> None:
+        def judge() -> None:
+            with writing(engine) as session:
+                refuse_clock(session, "jumped: this machine was resumed")
+
+        before = follower.snapshot("ME")
+        now = follower.now + 2 * HOUR
+        worker = Worker(replace(follower.node, stopping=threading.Event()), lambda: now, before_job=judge)
+        try:
+            worker.tick()
+            worker.run("checkpoint")
+        finally:
+            worker.close()
+        assert follower.snapshot("ME") == before
 
     def test_database_that_fails_ends_no_worker(self, hands: list[Hand], engine: sa.Engine) -> None:
         first, _ = hands
