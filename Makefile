@@ -9,7 +9,7 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 LOCKED := --extra build --allow-unsafe --strip-extras --generate-hashes --no-header \
           --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help run test fuzz bench bench-quick lint format lock check-python check-system
+.PHONY: help run test fuzz reliability bench bench-quick lint format lock check-python check-system
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ FUZZ_MINUTES ?= 10
 
 fuzz: $(VENV)/.dev  ## Feed every parser, the API and three nodes with what is wrong for FUZZ_MINUTES (10)
 	$(BIN)/python -m tests.fuzz $(FUZZ_MINUTES)
+
+reliability: check-system $(VENV)/.dev  ## Measure what docs/reliability.md reports: one table (about an hour; PARTS="crowd …")
+	$(BIN)/python -m benchmarks.reliability $(PARTS)
 
 lint: $(VENV)/.dev  ## Run the linters and the type checker
 	$(BIN)/ruff check .

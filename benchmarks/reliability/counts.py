@@ -1,4 +1,7 @@
-"""How many cases there are of each group: taken from the tests that pytest collects, never typed by hand."""
+"""How many cases there are of each group: taken from the tests that pytest collects, never typed by hand.
+
+``python -m benchmarks.reliability.counts`` writes them into docs/reliability.md; a test keeps them equal.
+"""
 
 import json
 import re
@@ -14,7 +17,7 @@ LETTERS = {
     "faults (F)": ("f", "tests/faults"),
 }
 """Group → the letter of its cases, and where they are."""
-_REFUSED = re.compile(r'"expect": "(\w+)"')
+PAGE = ROOT / "docs/reliability.md"
 
 
 def count_cases() -> dict[str, tuple[int, int]]:
@@ -64,3 +67,17 @@ def _examples(value: object) -> int:
 def run(options: Options) -> None:
     for group, (cases, tests) in count_cases().items():
         show("cases", group, f"{cases} cases, {tests} tests")
+
+
+def write_counts(page: str, counts: dict[str, tuple[int, int]]) -> str:
+    """The page with the rows of these groups set right; ValueError where it has no row of a group."""
+    for group, (cases, tests) in counts.items():
+        row = re.compile(rf"^(\| {re.escape(group)} \|) [^|]* \| [^|]* \|", re.MULTILINE)
+        page, found = row.subn(rf"\1 {cases} | {tests} |", page)
+        if found != 1:
+            raise ValueError(f"expected one row of {group!r} in {PAGE.name}, found {found}")
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(write_counts(PAGE.read_text(encoding="utf-8"), count_cases()), encoding="utf-8")

@@ -21,6 +21,8 @@ class Options:
     """Cases of the gossip simulation."""
     rounds: int = 3
     """Revocations in a row."""
+    minutes: float = 10
+    """How long is fuzzed."""
 
     @property
     def entries(self) -> int:
