@@ -26,6 +26,8 @@ class LogFacts:
     disputed: bool = False
     withholding: bool = False
     own: bool = False
+    ended: bool = False
+    """Whether trust in its node has ended: it is followed no more, so what is held grows old unseen."""
 
 
 def state(facts: LogFacts, now: dt.datetime) -> str:
@@ -42,7 +44,7 @@ def state(facts: LogFacts, now: dt.datetime) -> str:
 
 
 def _is_stale(facts: LogFacts, now: dt.datetime) -> bool:
-    if facts.issued_at is None or now - facts.issued_at > STALE_AFTER:
+    if facts.ended or facts.issued_at is None or now - facts.issued_at > STALE_AFTER:
         return True
     return facts.expires_at is not None and now >= facts.expires_at
 

@@ -21,16 +21,16 @@ def report(session: Session, now: dt.datetime) -> list[dict[str, Any]]:
     heads = {head.participant: head for head in load_heads(session)}
     statuses: Mapping[str, Status] = load_statuses(session)
     return [
-        _describe(session, node, heads.get(node.participant), statuses.get(node.participant), now)
+        _describe(session, node, heads.get(node.participant), _status_of(node, statuses), now)
         for node in load_participants(session)
     ]
 
 
-def log_facts(head: Head | None, status: Status | None) -> LogFacts:
-    """What decides a log's state; nobody has to ask a node about its own log."""
+def log_facts(head: Head | None, status: Status | None, *, ended: bool = False) -> LogFacts:
+    """What decides a log's state; nobody has to ask a node about its own log, and ``ended`` trust asks no more."""
     last_result, withholding = (None, False) if status is None else (status.last_result, status.withholding)
     if head is None:
-        return LogFacts(issued_at=None, expires_at=None, last_result=last_result, withholding=withholding)
+        return LogFacts(issued_at=None, expires_at=None, last_result=last_result, withholding=withholding, ended=ended)
     return LogFacts(
         issued_at=head.issued_at,
         expires_at=head.expires_at,
@@ -39,13 +39,19 @@ def log_facts(head: Head | None, status: Status | None) -> LogFacts:
         disputed=head.disputed is not None,
         withholding=withholding,
         own=head.own,
+        ended=ended,
     )
+
+
+def _status_of(node: TrustedNode, statuses: Mapping[str, Status]) -> Status | None:
+    """The last attempts to follow it; a node does not follow itself."""
+    return None if node.trust == "own" else statuses.get(node.participant)
 
 
 def _describe(
     session: Session, node: TrustedNode, head: Head | None, status: Status | None, now: dt.datetime
 ) -> dict[str, Any]:
-    facts = log_facts(head, status)
+    facts = log_facts(head, status, ended=node.ended_at is not None)
     return {
         "participant": node.participant,
         "url": node.entity_id,

@@ -32,7 +32,7 @@ def accept_held(run: Run, dispute: Dispute, reason: str) -> None:
 
     def decide(session: Session) -> None:
         resolve(session, dispute, "held", reason, run.now)
-        want_refresh(session, dispute.participant, run.now)
+        _follow_soon(session, run, dispute.participant)
 
     store(run.node.engine, decide)
 
@@ -83,5 +83,11 @@ def _replace(session: Session, run: Run, log: TrustedLog, spool: Spool, dispute:
     empty = reset_log(session, dispute.participant, own=held.own)
     head = append_entries(session, empty, read_spooled(spool), log.frontier, log.offered, run.now, from_origin=False)
     resolve(session, dispute, "offered", reason, run.now)
-    want_refresh(session, dispute.participant, run.now)
+    _follow_soon(session, run, dispute.participant)
     return head
+
+
+def _follow_soon(session: Session, run: Run, participant: str) -> None:
+    """Ask the origin again at once; a node's own log is asked of nobody."""
+    if participant != run.node.participant:
+        want_refresh(session, participant, run.now)

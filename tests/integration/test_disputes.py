@@ -15,9 +15,11 @@ from federation.log import load_head
 from federation.participants import load_participant
 from federation.publishing import PendingChange, publish
 from sync.errors import SyncError
+from sync.federation_report import report
 from sync.inbox import receive_statement
 from sync.resolving import accept_held, accept_offered
 from sync.run import Run
+from sync.wanted import load_wanted
 from tests import fork_checker
 from tests.simulators.follower import Follower, make_follower
 from tests.simulators.network import SimulatedNetwork
@@ -296,6 +298,24 @@ def test_nothing_is_open_of_a_participant_that_never_forked(follower: Follower) 
     with reading(follower.engine) as session:
         assert load_open(session, "MK") is None
     assert all_disputes(follower) == []
+
+
+def test_own_history_that_is_kept_is_asked_of_nobody(follower: Follower, network: SimulatedNetwork) -> None:
+    """A node does not follow itself: nothing is pulled after the decision, and nothing is reported of it."""
+    change = PendingChange("member/here", "put", {"name": "Only Here"})
+    other = SimulatedNode(follower.node.identity, follower.now)
+    other.grow(4)
+    with writing(follower.engine) as session:
+        publish(session, follower.node.identity, [change], follower.now)
+        head = load_head(session, "ME")
+        open_dispute_row(session, head, other.checkpoint(), shown_by="https://mk.example", now=follower.now)
+    with reading(follower.engine) as session:
+        dispute = load_open(session, "ME")
+    accept_held(Run(follower.node, follower.now), dispute, "ours is the true one")
+    with reading(follower.engine) as session:
+        assert "ME" not in load_wanted(session)
+        (own,) = [row for row in report(session, follower.now) if row["trust"] == "own"]
+    assert (own["state"], own["last_result"]) == ("fresh", None)
 
 
 def test_own_history_is_taken_back_from_peers_where_its_operator_says_so(

@@ -14,6 +14,7 @@ from sync.node import Node
 from sync.pull import PullResult, pull_all
 from sync.refresh import refresh_trust
 from sync.run import Run
+from sync.status import Status, load_statuses
 from web.cli.databases import opened_database
 from web.cli.failure import CommandError
 from web.cli.nodes import opened_node
@@ -22,9 +23,21 @@ from web.cli.parameters import now
 
 _COLUMNS = ("participant", "result", "from", "entries", "size", "bytes", "requests", "seconds", "detail")
 _WHAT_TO_DO = {
-    "disputed": "it signed two histories; what was held stays: `veza dispute export {participant}` shows the proof",
+    "disputed": "it signed two histories; what was held stays: `veza dispute list`, call its operators, then `veza "
+    "dispute resolve {participant}`",
     "withholding": "peers hold more than {url} shows, and it was taken from them: call its operators",
 }
+_OWN_DISPUTED = (
+    "peers hold another history of this node's own log, and nothing is signed until you decide: `veza dispute list`, "
+    "then `veza dispute resolve {participant}`"
+)
+_ENDED = "trust in its node has ended, so it is followed no more"
+_AFTER = {
+    "unauthenticated": "it does not trust this node (yet): its operator runs `veza peer approve`, or the anchor's "
+    "`veza anchor enrol`; a node that was enrolled just now is known everywhere within a minute",
+    "fork": "`veza dispute list` shows both histories",
+}
+"""What a failure asks for, by its code; of any other one its words say it."""
 _STATES = ("participant", "trust", "state", "size", "checked_at", "last_result", "url")
 
 
@@ -69,10 +82,20 @@ def pull(node: Node, codes: tuple[str, ...] = ()) -> list[PullResult]:
 def _explain_nobody(node: Node, anchor: TrustedAnchor | None) -> None:
     """Nobody to follow is no success where it is only that nobody vouches, or that the anchor is silent."""
     if anchor is None:
-        raise CommandError("not_found", "nobody is followed yet: `veza anchor trust` names an anchor")
+        raise CommandError(
+            "not_found",
+            "nobody is followed yet: `veza peer add` pins one node, `veza anchor trust` names an anchor of many",
+        )
     fault = refresh_trust(Run(node, now())).anchor_fault
     if fault is not None:
         raise CommandError(fault.code, f"the anchor {anchor.entity_id} cannot be asked whom to follow: {fault.detail}")
+
+
+def _state_words(row: dict[str, Any]) -> str:
+    """What the state asks for; empty where it asks nothing."""
+    if row["trust"] == "own":
+        return _OWN_DISPUTED.format(**row) if row["state"] == "disputed" else ""
+    return _WHAT_TO_DO.get(row["state"], "").format(**row)
 
 
 @click.command("federation")
@@ -81,7 +104,8 @@ def _explain_nobody(node: Node, anchor: TrustedAnchor | None) -> None:
 def federation(data: Path, as_json: bool) -> None:
     """Every participant held: who vouches for it, how fresh it is, and what the last sync said."""
     with opened_database(data) as (_, engine), reading(engine) as session:
-        rows, own = report(session, now()), load_own_node(session)
+        rows, own, statuses = report(session, now()), load_own_node(session), load_statuses(session)
+        ended = {node.participant for node in load_participants(session) if node.ended_at is not None}
     if as_json:
         print_json(rows)
         return
@@ -89,12 +113,16 @@ def federation(data: Path, as_json: bool) -> None:
     for words in filter(None, (own.held_back and held_back_words(own.held_back), own.clock_refused)):
         click.echo(f"this node signs nothing: {words}")
     for row in rows:
-        _explain(row)
+        _explain(row, statuses.get(row["participant"]), row["participant"] in ended)
 
 
-def _explain(row: dict[str, Any]) -> None:
+def _explain(row: dict[str, Any], status: Status | None, has_ended: bool) -> None:
     """What a row of the report asks of the operator, if it does."""
-    if row["state"] in _WHAT_TO_DO:
-        click.echo(f"{row['participant']} is {row['state']}: {_WHAT_TO_DO[row['state']].format(**row)}")
+    said = _state_words(row) or (_ENDED if has_ended else "")
+    if said:
+        click.echo(f"{row['participant']} is {row['state']}: {said}")
+    elif status is not None and row["last_result"] not in (None, "ok"):
+        advice = _AFTER.get(row["last_result"])
+        click.echo(f"{row['participant']}, {row['last_result']}: {status.detail}" + (f"; {advice}" if advice else ""))
     for skipped in row["skipped"]:
         click.echo(f"{row['participant']}: entry {skipped['seq']} is not shown: {skipped['detail']}")

@@ -31,6 +31,8 @@ def _facts(**members):
         ({"issued_at": None}, "stale"),
         ({"expires_at": NOW, "own": True}, "stale"),
         ({"expires_at": NOW, "last_result": "unreachable"}, "stale"),
+        ({"ended": True}, "stale"),
+        ({"ended": True, "disputed": True}, "disputed"),
         ({"withholding": True, "expires_at": NOW}, "withholding"),
         ({"disputed": True, "withholding": True, "expires_at": NOW}, "disputed"),
     ],

@@ -11,10 +11,12 @@ from directory.errors import Fault, NotFoundError
 from federation.keys import generate_key, key_set
 from federation.participants import bind_participant
 from federation.trusted_anchor import trust_anchor
+from sync.status import record_failure
 from web.cli import COMMANDS, main, veza
 from web.cli.failure import CommandError, describe_failure, fault_to_json
 from web.cli.nodes import opened_node
 from web.cli.output import counting, print_table, working
+from web.cli.parameters import now
 
 
 @pytest.fixture
@@ -32,6 +34,8 @@ def test_a_node_that_follows_nobody_says_how_to(veza):
     status, out, err = veza("sync")
     assert (status, out) == (1, "")
     assert err.startswith("veza: not_found: nobody is followed yet")
+    assert "veza peer add" in err
+    assert "veza anchor trust" in err
 
 
 def test_an_anchor_that_is_silent_is_named(veza, data):
@@ -63,7 +67,15 @@ def test_federation_shows_who_is_followed(answer, veza, following):
     rows = {row["participant"]: row for row in answer("federation")}
     assert rows["ME"]["trust"] == "own"
     assert (rows["RS"]["last_result"], rows["RS"]["url"]) == ("unreachable", following)
-    assert "unreachable" in veza("federation")[1]
+    assert "RS, unreachable: no connection to 127.0.0.1" in veza("federation")[1], "with the words of the failure"
+
+
+def test_a_node_has_no_result_of_following_itself(answer, veza, data):
+    with opened_node(data) as (_, node), writing(node.engine) as session:
+        record_failure(session, "ME", "unknown_participant", "nothing can be pulled of it", now(), retry=False)
+    (row,) = answer("federation")
+    assert (row["participant"], row["last_result"], row["state"]) == ("ME", None, "fresh")
+    assert "unknown_participant" not in veza("federation")[1]
 
 
 def test_a_port_in_use_is_said_before_anything_starts(veza):

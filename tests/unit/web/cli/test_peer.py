@@ -178,6 +178,8 @@ class TestRemoval:
         (peer,) = answer("peer", "list")["peers"]
         assert peer["trusted"] is False
         assert answer("peer", "list")["proposed"] == []
+        assert {row["participant"]: row["state"] for row in answer("federation")} == {"ME": "fresh", "RS": "stale"}
+        assert "RS is stale: trust in its node has ended" in veza("federation")[1]
         assert veza("sync", "RS")[2].splitlines()[-1].startswith("veza: unknown_participant")
 
     def test_forgets_where_asked(self, answer, veza, data):
