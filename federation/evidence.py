@@ -49,6 +49,8 @@ class Verdict:
     offered: Checkpoint | None = None
     rests_on: str | None = None
     """The federation key that signed the first configuration: whoever knows it as the participant's has the proof."""
+    rests_on_any: tuple[str, ...] = ()
+    """Each federation key that is enough to know, oldest first: the chain from where it signs proves the fork too."""
     fault: str | None = None
 
     @property
@@ -180,8 +182,20 @@ def check_evidence(evidence: object) -> Verdict:
         _check_contradiction(held, offered, members)
     except FederationError as error:
         return Verdict(participant, fault=error.detail)
-    first = configurations[0]
-    return Verdict(participant, first.entity_id, held, offered, first.kid)
+    first, signers = configurations[0], _signers(configurations, {held.kid, offered.kid})
+    return Verdict(participant, first.entity_id, held, offered, first.kid, signers)
+
+
+def _signers(configurations: Sequence[NodeConfiguration], kids: set[str]) -> tuple[str, ...]:
+    """The signer of each configuration from which on the chain lists both operating keys: a check of its own.
+
+    Nothing that stands before it is needed then, so whoever knows that key has the proof. A key that an earlier
+    configuration merely lists proves nothing.
+    """
+    starts = range(len(configurations))
+    listed = ({kid for each in configurations[start:] for kid in each.operating_keys} for start in starts)
+    found = [each.kid for each, keys in zip(configurations, listed, strict=True) if kids <= keys]
+    return tuple(dict.fromkeys(found))
 
 
 def _members(evidence: object) -> dict[str, Any]:

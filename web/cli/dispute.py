@@ -11,8 +11,8 @@ from federation.checkpoint import Checkpoint
 from federation.disputes import Dispute, load_disputes, load_open
 from federation.encoding import b64url_encode
 from federation.evidence import Verdict, read_evidence
-from federation.keys import fingerprint
 from federation.participants import TrustedNode, load_participant
+from federation.words import format_fingerprint
 from sync.node import Node
 from sync.resolving import accept_held, accept_offered
 from sync.run import Run
@@ -24,6 +24,7 @@ from web.cli.parameters import now
 from web.dispute_facts import dispute_to_json
 
 _COLUMNS = ("participant", "state", "held_size", "offered_size", "detected_at", "shown_by", "evidence", "reason")
+_SIDES = ("held", "offered")
 _MOST_BYTES = 32 * 1024 * 1024
 
 
@@ -43,6 +44,20 @@ def list_disputes(data: Path, as_json: bool) -> None:
         print_json(rows)
     else:
         print_table(_COLUMNS, [[row[column] for column in _COLUMNS] for row in rows])
+        for row in rows:
+            _say_difference(row)
+
+
+def _say_difference(row: dict[str, Any]) -> None:
+    """From where on the two histories of an open dispute differ; that is what to ask the country about."""
+    found = row["first_difference"]
+    if row["state"] == "open" and found is not None:
+        held, offered = (_entry_words(found[side]) for side in _SIDES)
+        click.echo(f"{row['participant']}: they differ from entry {found['seq']} on: held {held}, offered {offered}")
+
+
+def _entry_words(entry: dict[str, Any] | None) -> str:
+    return "an entry that is none" if entry is None else f"{entry['op']!r} of {entry['record']} at {entry['at']}"
 
 
 @dispute.command("export")
@@ -91,6 +106,7 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         "participant": verdict.participant,
         "url": verdict.entity_id,
         "federation_key": verdict.rests_on,
+        "federation_keys": list(verdict.rests_on_any),
         "held": _point(verdict.held),
         "offered": _point(verdict.offered),
     }
@@ -106,13 +122,15 @@ def _point(checkpoint: Checkpoint | None) -> dict[str, Any] | None:
 def _sentence(verdict: Verdict) -> str:
     assert verdict.held is not None
     assert verdict.offered is not None
-    assert verdict.rests_on is not None
-    return (
+    known = f"compare it with what you know of {verdict.participant}"
+    if len(verdict.rests_on_any) > 1:
+        known = f"it had several, oldest first; it is enough to know one of them as that of {verdict.participant}"
+    lines = [
         f"Proven: {verdict.participant} ({verdict.entity_id}) signed two histories that cannot both be true, "
-        f"of {verdict.held.size} and of {verdict.offered.size} entries.\n"
-        f"That rests on its federation key; compare it with what you know of {verdict.participant}:\n"
-        f"  {fingerprint(verdict.rests_on)}"
-    )
+        f"of {verdict.held.size} and of {verdict.offered.size} entries.",
+        f"That rests on its federation key; {known}:",
+    ]
+    return "\n\n".join(["\n".join(lines), *map(format_fingerprint, verdict.rests_on_any)])
 
 
 @dispute.command("resolve")

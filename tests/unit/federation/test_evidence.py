@@ -21,6 +21,7 @@ from federation.evidence import (
     read_evidence,
     select_configurations,
 )
+from federation.keys import key_set
 from federation.merkle import inclusion_path, leaf_hash, root_of
 from federation.statements import NodeConfiguration, read_configuration
 from tests import fork_checker
@@ -114,6 +115,35 @@ def test_neither_expiry_nor_a_removed_key_makes_a_signature_untrue() -> None:
     evidence = evidence_of(held, offered, first, offered.sign_configuration())
     assert check_evidence(evidence).is_proven
     assert is_proven_to_others(evidence)
+
+
+def test_it_rests_on_any_key_from_which_on_the_chain_proves_it() -> None:
+    """A federation key that was rotated leaves evidence that whoever knows the newer one can believe too."""
+    held, offered = two_histories()
+    first, old = held.configuration(), held.identity.federation_key
+    held.now = offered.now = held.now + HOUR
+    offered.rotate_federation_key("rs federation 2")
+    evidence = evidence_of(held, offered, first, *offered.chain[1:])
+    verdict = check_evidence(evidence)
+    assert verdict.is_proven
+    assert verdict.rests_on_any == (old.kid, offered.identity.federation_key.kid)
+    assert verdict.rests_on == old.kid
+
+
+def test_a_key_that_a_stranger_merely_lists_is_none_that_it_rests_on() -> None:
+    """Whoever puts an own configuration before a true chain proves nothing of the country that the chain is of."""
+    stranger, country = named_identity("XK"), named_identity("RS")
+    assert stranger.federation_key is not None
+    assert country.federation_key is not None
+    held = SimulatedNode(replace(country, federation_key=stranger.federation_key, operating_key=stranger.operating_key))
+    held.grow(10)
+    offered = held.copy()
+    offered.rewrite(4)
+    false = held.sign_configuration(other_federation_keys=key_set(country.federation_key))
+    true = SimulatedNode(country, NOW + HOUR).configuration()
+    verdict = check_evidence(evidence_of(held, offered, false, true))
+    assert verdict.is_proven
+    assert verdict.rests_on_any == (stranger.federation_key.kid,)
 
 
 def swap(evidence: Evidence) -> None:

@@ -2,19 +2,22 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from directory.database import writing
-from federation.disputes import open_dispute
+from federation.disputes import add_divergence, load_disputes, open_dispute
 from federation.encoding import dump_json
 from federation.evidence import find_divergence, make_evidence
 from federation.keys import key_set
 from federation.log import append_entries, create_log
 from federation.participants import bind_participant, store_configuration
 from federation.statements import read_configuration
+from federation.words import format_fingerprint
 from sync.status import mark_withholding, record_success
 from tests.simulators.node_simulator import SimulatedNode, named_identity
+from web import dispute_facts
 from web.cli.nodes import opened_node
 
 
@@ -62,12 +65,14 @@ class TestCheck:
         assert (status, err) == (0, "")
         assert out.startswith("Proven: RS (https://rs.example) signed two histories")
         assert "compare it with what you know of RS" in out
+        assert format_fingerprint(named_identity("RS").federation_key.kid) in out, "words, as they are compared"
 
     def test_for_programs(self, run, evidence: Path) -> None:
         status, out, _ = run("dispute", "check", evidence, "--json")
         verdict = json.loads(out)
         assert (status, verdict["proven"], verdict["fault"]) == (0, True, None)
         assert verdict["federation_key"] == named_identity("RS").federation_key.kid
+        assert verdict["federation_keys"] == [verdict["federation_key"]]
         assert (verdict["held"]["size"], verdict["offered"]["size"]) == (6, 7)
 
     @pytest.mark.parametrize("member", ["held", "offered", "headers", "proofs", "configurations", "participant"])
@@ -123,7 +128,26 @@ class TestDisputed:
         [row] = answer("dispute", "list")
         assert (row["participant"], row["state"], row["held_size"], row["offered_size"]) == ("RS", "open", 6, 7)
         assert "without the offered headers" in row["evidence"]
+        assert row["first_difference"] is None
         assert "RS" in veza("dispute", "list")[1]
+
+    def test_list_says_from_where_on_they_differ(self, answer, veza, data: Path, disputed: SimulatedNode) -> None:
+        (kept,) = answer("dispute", "list")
+        offered = two_histories()[1]
+        headers = [[entry.header for entry in node.entries] for node in (disputed, offered)]
+        divergence = find_divergence(*headers, kept["held_size"], kept["offered_size"])
+        with opened_node(data) as (_, node), writing(node.engine) as session:
+            (found,) = load_disputes(session)
+            assert divergence is not None
+            add_divergence(session, found, divergence)
+        (row,) = answer("dispute", "list")
+        assert row["first_difference"]["seq"] == 2
+        assert row["first_difference"]["held"]["record"] in veza("dispute", "list")[1]
+
+    @pytest.mark.parametrize("header", ["", "{}", "\x1b[2J", "[]", '{"seq":2}'])
+    def test_a_header_that_is_none_is_said_to_be_so(self, header: str) -> None:
+        found = dispute_facts.first_difference(SimpleNamespace(evidence={"headers": [[2, header, header]]}))
+        assert found == {"seq": 2, "held": None, "offered": None}
 
     def test_export_says_what_is_missing_yet(self, veza, run, tmp_path: Path, disputed: SimulatedNode) -> None:
         status, out, err = veza("dispute", "export", "RS")
