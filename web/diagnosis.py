@@ -21,9 +21,8 @@ from federation.listed_keys import load_listed
 from federation.log import load_head
 from federation.own_node import OwnNode, held_back_words, load_own_node
 from federation.participants import TrustedNode, load_configuration, load_participants
-from federation.tables import InstanceRow
 from sync.clock_watch import PeerClock, ask_peers_clocks, most_agree
-from sync.instance import Shown, ask_instance
+from sync.instance import Shown, ask_instance, judge_instance, load_instance
 from sync.node import Node
 from sync.push import load_pushed
 from sync.status import Status, load_statuses
@@ -53,13 +52,15 @@ class Finding:
 
 def diagnose(config: Config, node: Node, now: dt.datetime) -> list[Finding]:
     """Everything, the outside world asked; raises the database's errors where it cannot be read."""
+    with Session(node.engine) as session:
+        newest = load_instance(session)
     clocks, shown = ask_peers_clocks(node), ask_instance(node)
     with node.engine.connect() as connection:
         found = [judge_database(connection)]
     with Session(node.engine) as session:
         own = load_own_node(session)
         found += [judge_clock(own, clocks), judge_own_log(session, config.participant, own)]
-        found.append(judge_instance_shown(session, shown, config))
+        found.append(judge_instance_shown(session, shown, config, newest))
         found += [*judge_keys(session, config, now), judge_checkpoint(session, config.participant, now)]
         found += [judge_configuration(session, config.participant, now), judge_disk(config)]
         found += [*judge_peers(session, now), judge_worker(session, now)]
@@ -105,15 +106,15 @@ def judge_own_log(session: Session, participant: str, own: OwnNode) -> Finding:
     return Finding("own_log", "ok", f"{0 if head is None else head.size} entries, signed and served")
 
 
-def judge_instance_shown(session: Session, shown: Shown | None, config: Config) -> Finding:
-    """Who answers at the node's own address."""
+def judge_instance_shown(session: Session, shown: Shown | None, config: Config, newest: str | None = None) -> Finding:
+    """Who answers at the node's own address; ``newest`` is the instance that this database had before it was asked."""
     if shown is None:
         advice = "nothing is wrong where the node is not served now, or cannot be reached from inside"
         return Finding("instance", "warning", f"{config.url} gives no answer of this node", advice)
     if shown.participant != config.participant:
         advice = "correct the address, or what stands before it"
         return Finding("instance", "warning", f"{config.url} is answered by {shown.participant}", advice)
-    if session.get(InstanceRow, shown.instance) is None:
+    if judge_instance(session, shown.instance, newest or shown.instance) is not None:
         return Finding("instance", "failure", "another database answers there", held_back_words("elsewhere"))
     return Finding("instance", "ok", f"{config.url} is answered from this database")
 
@@ -191,8 +192,16 @@ def judge_peer(node: TrustedNode, status: Status | None, untaken: list[str], now
     if not faults:
         words = "not synced yet" if result is None else "the last sync went well"
         return Finding(f"peer {node.participant}", "ok", words)
-    advice = f"`veza sync {node.participant}` tries again; ask its operators where that does not help"
-    return Finding(f"peer {node.participant}", "warning", "; ".join(faults), advice)
+    return Finding(f"peer {node.participant}", "warning", "; ".join(faults), _peer_advice(node, result, now))
+
+
+def _peer_advice(node: TrustedNode, result: str | None, now: dt.datetime) -> str:
+    if result == "fork":
+        decide = f"`veza dispute resolve {node.participant}`"
+        return f"`veza dispute list` shows both histories; call its operators, then {decide}"
+    if not node.is_trusted(now):
+        return "nothing is asked of it any more; `veza peer add`, or its anchor, trusts it again"
+    return f"`veza sync {node.participant}` tries again; ask its operators where that does not help"
 
 
 def judge_worker(session: Session, now: dt.datetime) -> Finding:

@@ -5,6 +5,7 @@ script that asks a hundred times should not wait for them. Exit status: 0, 1 (it
 """
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -76,6 +77,8 @@ def veza(ctx: click.Context, data: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (it failed, with one line that says why), 2 (usage)."""
+    if not logging.getLogger().handlers:  # a command prints what it did; only what serves writes log lines
+        logging.getLogger().addHandler(logging.NullHandler())
     try:
         status = veza.main(args=arguments, prog_name="veza", standalone_mode=False)
     except click.exceptions.Abort:

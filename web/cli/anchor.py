@@ -10,6 +10,7 @@ from directory.database import reading, writing
 from federation.addresses import check_entity_id, parse_networks
 from federation.anchor import enrol, list_enrolled, unenrol
 from federation.encoding import dump_json
+from federation.errors import FederationError
 from federation.identity import ANCHOR_FILE, create_anchor_identity, load_anchor_identity
 from federation.keys import KeySet, jwks_of, key_set, parse_jwks
 from federation.own_configuration import renew_configuration
@@ -26,6 +27,10 @@ from web.cli.parameters import FILE, now, read_json
 from web.config import Config
 
 _WELL_KNOWN = "/.well-known/openid-federation"
+_WHICH_ANCHOR = (
+    "expected the anchor's own identifier, as `veza anchor init` prints it there (it ends with /anchor), and the keys "
+    "of its file anchor/jwks.json"
+)
 
 
 @click.group()
@@ -54,7 +59,7 @@ def trust(data: Path, url: str, jwks: Path, networks: tuple[str, ...], as_json: 
 @json_option
 @click.pass_obj
 def init(data: Path, as_json: bool) -> None:
-    """Be an anchor: make its key and print its public keys, which others need for `anchor trust`."""
+    """Be an anchor: make its key, and say where its public keys are, which others need for `anchor trust`."""
     with opened_node(data) as (config, _):
         jwks = make_anchor(config)
     if as_json:
@@ -150,7 +155,11 @@ def trust_anchor(node: Node, url: str, keys: KeySet, networks: Sequence[str] = (
     allowed = parse_networks(networks)
     check_entity_id(url, node.settings.insecure_urls, allowed)
     token = _fetch_statement(node, url, networks)
-    verify_anchor_configuration(token, keys=keys, now=now(), anchor_id=url, insecure_urls=node.settings.insecure_urls)
+    insecure_urls = node.settings.insecure_urls
+    try:
+        verify_anchor_configuration(token, keys=keys, now=now(), anchor_id=url, insecure_urls=insecure_urls)
+    except FederationError as error:
+        raise CommandError(error.code, f"{error.detail}; {_WHICH_ANCHOR}") from error
     with writing(node.engine) as session:
         store_anchor(session, url, keys, networks)
         renew_configuration(

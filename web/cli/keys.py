@@ -1,7 +1,6 @@
 """``veza keys``: which keys this node signs with, changing them, and removing one that is lost or stolen."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +8,32 @@ import click
 
 from directory.database import reading
 from federation.identity import Identity
-from federation.key_directory import KeyDirectory
 from federation.keys import fingerprint
 from federation.listed_keys import ListedKeys, Since, load_listed, newest_first
 from federation.trusted_anchor import load_anchor
 from federation.words import fingerprint_words, format_fingerprint
 from sync.key_changes import Revocation, revoke_key, rotate_federation_key, rotate_operating_key
 from sync.node import Node
-from sync.push import load_behind, push_now
+from sync.push import load_behind, load_peers, push_now
 from web.cli.nodes import opened_node, signing_node
 from web.cli.output import json_option, print_json, print_table
 from web.cli.parameters import now
 from web.node import open_keys
 
 _COLUMNS = ("kid", "use", "signs", "here", "listed_since")
+
+
+_KID_LIKE_AN_OPTION = re.compile(r"-[A-Za-z0-9_-]{42}")
+
+
+class _KidCommand(click.Command):
+    """A command whose argument is a key's name, which may start with a hyphen and is no option then."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, such a name last."""
+        kids = [] if "--" in args else [text for text in args if _KID_LIKE_AN_OPTION.fullmatch(text)]
+        others = [text for text in args if text not in kids]
+        return super().parse_args(ctx, [*others, "--", *kids] if kids else args)
 
 
 @click.group()
@@ -34,7 +45,10 @@ def keys() -> None:
 @json_option
 @click.pass_obj
 def list_keys(data: Path, as_json: bool) -> None:
-    """The keys that the node's configuration lists, since when, and which peers lack the newest configuration."""
+    """The keys that the node's configuration lists, since when, and which peers lack the newest configuration.
+
+    Federation keys are shown with their fingerprints, for people to compare; --json gives those of all.
+    """
     with opened_node(data) as (config, node):
         identity = node.identity
         with reading(node.engine) as session:
@@ -46,7 +60,8 @@ def list_keys(data: Path, as_json: bool) -> None:
         return
     print_table(_COLUMNS, [[key[column] for column in _COLUMNS] for key in found])
     for key in found:
-        click.echo(f"\n{key['use']} key {key['kid']}\n{format_fingerprint(key['kid'])}")
+        if key["use"] == "federation":  # operating keys are compared by nobody
+            click.echo(f"\nfederation key {key['kid']}\n{format_fingerprint(key['kid'])}")
     _say_behind(behind)
 
 
@@ -73,7 +88,7 @@ def rotate(data: Path, federation: bool, as_json: bool) -> None:
         click.echo(text)
 
 
-@keys.command("revoke")
+@keys.command("revoke", cls=_KidCommand)
 @click.argument("kid")
 @json_option
 @click.pass_obj
@@ -84,7 +99,7 @@ def revoke(data: Path, kid: str, as_json: bool) -> None:
         push_now(node, now())
         with reading(node.engine) as session:
             behind = load_behind(session, config.participant, now())
-            anchor = load_anchor(session)
+            anchor, peers = load_anchor(session), load_peers(session, now())
     if as_json:
         made = revocation.new_operating_key
         print_json({"revoked": kid, "use": revocation.use, "operating_key": made, "not_taken_by": behind})
@@ -92,16 +107,9 @@ def revoke(data: Path, kid: str, as_json: bool) -> None:
     _tell_revoked(revocation)
     if anchor is not None and revocation.use == "federation":
         click.echo(f"{anchor.entity_id} may still vouch for it: {_enrol_again(node)}")
+    if peers and not behind:
+        click.echo(f"every peer has taken it ({len(peers)}): nothing that this key signs is accepted there any more")
     _say_behind(behind)
-
-
-@contextmanager
-def _changing_node(data: Path) -> Iterator[tuple[Node, KeyDirectory]]:
-    """The node and its keys for a command that signs. Where this host lost its operating keys it can ask no peer."""
-    with opened_node(data) as (config, node):
-        can_ask = open_keys(config, node.engine).keys().operating_keys
-    with (signing_node if can_ask else opened_node)(data) as (config, node):
-        yield node, open_keys(config, node.engine)
 
 
 def key_facts(identity: Identity, listed: ListedKeys, behind: list[str]) -> list[dict[str, Any]]:

@@ -159,11 +159,17 @@ def test_a_trusted_anchor_stands_in_the_own_configuration(node):
     [({}, ANCHOR.key), (anchor_statement(), generate_key()), ({ANCHOR.entity_id: "a.b.c"}, ANCHOR.key)],
 )
 def test_an_anchor_that_does_not_prove_its_keys_is_not_trusted(node, statements, key):
-    with pytest.raises((FederationError, PeerUnreachableError)):
+    with pytest.raises((FederationError, CommandError, PeerUnreachableError)):
         trust_anchor(with_answers(node, statements), ANCHOR.entity_id, key_set(key))
     with reading(node.engine) as session:
         assert load_anchor(session) is None
         assert load_configuration(session, "ME").authority_hints == ()
+
+
+def test_an_anchor_with_other_keys_says_which_address_and_file_are_meant(node):
+    with pytest.raises(CommandError, match=r"anchor/jwks\.json") as refusal:
+        trust_anchor(with_answers(node, anchor_statement()), ANCHOR.entity_id, key_set(generate_key()))
+    assert refusal.value.code == "unknown_key"
 
 
 @pytest.mark.parametrize(

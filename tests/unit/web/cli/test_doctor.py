@@ -13,7 +13,7 @@ from directory.database import reading, writing
 from federation.keys import generate_key, key_set
 from federation.log import mark_disputed
 from federation.own_node import hold_back, load_own_node
-from federation.participants import bind_participant, load_participant
+from federation.participants import bind_participant, end_trust, load_participant
 from sync.clock_watch import PeerClock
 from sync.instance import Shown, write_instance
 from sync.status import record_failure, record_success
@@ -167,6 +167,24 @@ class TestJudgements:
         shown = [Shown("ME", own), Shown("RS", "x" * 43), Shown("ME", "x" * 43), None]
         judged = [diagnosis.judge_instance_shown(session, each, config).result for each in shown]
         assert judged == ["ok", "warning", "failure", "warning"]
+
+    def test_a_copied_directory_sees_that_the_original_answers(self, session, data):
+        """The copy holds the original's instance too; that it wrote a newer one shows that somebody else answers."""
+        config, original = opened_config(data), write_instance(session, now() - DAY)
+        newest = write_instance(session, now())
+        judged = diagnosis.judge_instance_shown(session, Shown("ME", original), config, newest)
+        assert (judged.result, judged.check) == ("failure", "instance")
+
+    def test_a_fork_is_for_a_person_to_decide(self, session):
+        bind_participant(session, "RS", "https://rs.example", "peering", key_set(generate_key()))
+        record_failure(session, "RS", "fork", "RS signed two histories", now(), retry=False)
+        (judged,) = diagnosis.judge_peers(session, now())
+        assert judged.result == "warning"
+        assert "veza dispute resolve RS" in judged.advice
+        end_trust(session, "RS", now())
+        record_success(session, "RS", "https://rs.example", now())
+        (judged,) = diagnosis.judge_peers(session, now())
+        assert "veza peer add" in judged.advice
 
     def test_old_keys_and_open_files(self, session, data):
         config = opened_config(data)

@@ -4,11 +4,12 @@ import pytest
 
 
 def test_keys_are_listed_for_people_with_their_words(veza, answer):
-    (federation, _) = answer("keys", "list")
+    (federation, operating) = answer("keys", "list")
     assert len(federation["words"].split()) == 24
     text = veza("keys", "list")[1]
     assert " ".join(federation["words"].split()[:6]) in text
     assert federation["listed_since"] in text
+    assert " ".join(operating["words"].split()[:6]) not in text, "nobody compares an operating key by telephone"
 
 
 def test_a_federation_key_is_rotated(veza, answer):
@@ -44,6 +45,19 @@ def test_what_cannot_be_revoked_is_said(veza, answer, which):
     assert {"an unknown one": "veza keys list", "the only federation key": "rotate --federation"}.get(
         which, "removed before"
     ) in err
+
+
+@pytest.mark.parametrize("kid", ["-Tq05Pc10O-VW_1uANHXBkwxabpOKMwmTlz4xXEcbb4", "-h" + "x" * 41, "--" + "x" * 41])
+@pytest.mark.parametrize("place", [["KID"], ["KID", "--json"], ["--json", "KID"], ["--", "KID"]])
+def test_a_key_whose_name_starts_like_an_option_is_a_key(veza, kid, place):
+    status, _, err = veza("keys", "revoke", *(kid if text == "KID" else text for text in place))
+    assert status == 1
+    assert err.startswith(f"veza: not_found: the key {kid} is not listed")
+
+
+@pytest.mark.parametrize("arguments", [[], ["-T"], ["a", "b"], ["--jason"]])
+def test_revoke_takes_one_key(veza, arguments):
+    assert veza("keys", "revoke", *arguments)[0] == 2
 
 
 def test_a_host_that_lost_its_operating_key_makes_another(veza, answer, data):
