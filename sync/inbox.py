@@ -89,7 +89,7 @@ def _take_checkpoint(run: Run, author: TrustedNode, head: Head | None, token: by
     place = _compare(run, author, head, offered)
     if place == "ahead" and head.disputed is None:
         _note(run, author, offered)
-    if _is_newer(head, offered):
+    if _is_newer(head, offered, run.now):
         _touch(run, offered)
 
 
@@ -125,10 +125,14 @@ def _compare(run: Run, author: TrustedNode, head: Head, offered: Checkpoint) -> 
         raise
 
 
-def _is_newer(head: Head, offered: Checkpoint) -> bool:
-    """Whether it says anew what is held; it does not contradict it, and is not settled, where the roots agree."""
+def _is_newer(head: Head, offered: Checkpoint, now: dt.datetime) -> bool:
+    """Whether it says anew what is held; it does not contradict it, and is not settled, where the roots agree.
+
+    One from the future does not count: whoever stole a key would make what the origin itself signs next a rollback,
+    also after the key was revoked.
+    """
     same = (offered.size, offered.root) == (head.size, head.root)
-    return same and (head.issued_at is None or head.issued_at < offered.issued_at)
+    return same and offered.issued_at <= now and (head.issued_at is None or head.issued_at < offered.issued_at)
 
 
 def _note(run: Run, author: TrustedNode, offered: Checkpoint) -> None:

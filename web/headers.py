@@ -36,7 +36,9 @@ def protect(app: Flask, config: Config) -> None:
 
     @app.before_request
     def refuse_odd_requests() -> None:
-        """Refuse what no honest client sends."""
+        """Refuse what no honest client sends; a NUL is no text to PostgreSQL."""
+        if "\x00" in request.path or b"%00" in request.query_string:
+            raise BadRequest("expected no NUL in the address")
         if request.query_string:
             if len(request.query_string) > LONGEST_QUERY:
                 raise BadRequest(f"the query is longer than {LONGEST_QUERY} bytes")

@@ -32,7 +32,7 @@ def show() -> str:
 def enter() -> Response:
     """Sign in and go on, or the form again with what was wrong."""
     form = SignInForm()
-    attempt = _attempt(form.name.data or "")
+    attempt = _attempt((form.name.data or "").replace("\x00", ""))  # PostgreSQL cannot even look for a NUL
     try:
         principal = sign_in(attempt, form.password.data or "")
     except (UnauthenticatedError, RateLimitedError) as error:

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from directory.database import reading
-from federation.errors import TrustError
+from federation.errors import TokenError, TrustError
 from federation.participants import MOST_A_DAY
 from federation.tables import ConfigurationRow
 from sync.clock_watch import ask_peers_clocks, confirm_clock, read_date
@@ -71,3 +71,21 @@ def test_x33_announced_url_that_climbs(attacked: Attacked, end: str) -> None:
         ),
         "insecure_url",
     )
+
+
+def test_x34_times_from_the_future_with_a_stolen_key(attacked: Attacked) -> None:
+    """The thief of an operating key posts what is held with an ``iat`` 300 s ahead; the key is revoked at once.
+
+    What the origin signed then itself was older than what was held, a rollback, until its next hourly checkpoint.
+    """
+    node, thief = attacked.follower.node, attacked.honest.copy()
+    ahead = attacked.now + dt.timedelta(seconds=299)
+    receive_statement(node, thief.checkpoint(ahead).token.encode(), attacked.now)
+    attacked.honest.rotate_operating_key("after the theft")
+    attacked.follower.pass_time(dt.timedelta(seconds=10))
+    attacked.network.set_time(attacked.now)
+    attacked.honest.renew_configuration()
+    assert attacked.follower.pull("RS").result == "ok"
+    with pytest.raises(TokenError) as refused:
+        receive_statement(node, thief.checkpoint(ahead).token.encode(), attacked.now)
+    assert refused.value.code == "unknown_key"

@@ -1,6 +1,7 @@
 """What every answer says to browsers, and what is refused before anything looks at it (abuse.md, group W)."""
 
 import sqlite3
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,33 @@ def test_odd_methods_are_refused(node: ServedNode, method: str) -> None:
     response = client.client.open("/api/v1/units/me-spoc", method=method, headers=client.headers)
     assert response.status_code == 405
     assert response.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/federation/v1/configurations/RS%00",
+        "/federation/v1/logs/%00/checkpoint",
+        "/anchor/fetch?sub=https://a.example%00",
+        "/api/v1/units/RS/%00",
+        "/sign-in?next=%00",
+    ],
+)
+def test_a_nul_is_refused_before_a_database_sees_it(node: ServedNode, path: str) -> None:
+    """SQLite looks for it, PostgreSQL fails: anybody could have filled the log of such a node with traces."""
+    response = node.app.test_client().get(path)
+    assert (response.status_code, response.json["type"]) == (400, "urn:veza:problem:bad_request")
+
+
+def test_a_statement_of_unsaid_length_is_too_large(node: ServedNode) -> None:
+    for size, status in ((64 * 1024, 400), (64 * 1024 + 1, 413), (200 * 1024, 413)):
+        response = node.app.test_client().post(
+            "/federation/v1/checkpoints",
+            input_stream=BytesIO(b"a" * size),
+            headers={"Transfer-Encoding": "chunked"},
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        assert response.status_code == status
 
 
 def test_a_method_cannot_be_overridden(node: ServedNode) -> None:
