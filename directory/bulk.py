@@ -1,4 +1,4 @@
-"""Writing many rows of one table at once, on SQLite and PostgreSQL."""
+"""Writing many rows of one table at once, and how many a change met, on SQLite and PostgreSQL."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,14 @@ def insert_into(session: Session, table: type[Base]) -> postgresql.Insert | sqli
     if session.get_bind().dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
+
+
+def count_changed(
+    session: Session, statement: sa.Update | sa.Delete, parameters: Mapping[str, Any] | None = None
+) -> int:
+    """Carry out an UPDATE or DELETE; how many rows it met. What must happen once asks whether that was one."""
+    result: Any = session.execute(statement.execution_options(synchronize_session=False), parameters)
+    return int(result.rowcount)
 
 
 def upsert(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:

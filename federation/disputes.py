@@ -18,7 +18,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from directory.bulk import insert_into
+from directory.bulk import count_changed, insert_into
 from directory.database import Base
 from directory.store import bump_counter
 from federation.checkpoint import Checkpoint, read_checkpoint
@@ -96,7 +96,7 @@ def open_dispute(
     """
     free = sa.or_(_LOG.c.disputed.is_(None), _LOG.c.disputed == instead_of)
     taken = sa.update(_LOG).where(_LOG.c.participant == head.participant, free).values(disputed=offered.token)
-    if _changed(session, taken) != 1:
+    if count_changed(session, taken) != 1:
         return False
     held = _held_checkpoint(head)
     evidence = make_evidence(held, offered, load_configurations(session, head.participant), divergence)
@@ -181,7 +181,7 @@ def claim_passing_on(session: Session, dispute: Dispute, now: dt.datetime) -> bo
         .where(_DISPUTE.c.id == dispute.id, _DISPUTE.c.passed_on_at.is_(None))
         .values(passed_on_at=now)
     )
-    return _changed(session, statement) == 1
+    return count_changed(session, statement) == 1
 
 
 def resolve(session: Session, dispute: Dispute, accepted: Side, reason: str, now: dt.datetime) -> None:
@@ -194,7 +194,7 @@ def resolve(session: Session, dispute: Dispute, accepted: Side, reason: str, now
         .where(_DISPUTE.c.id == dispute.id, _DISPUTE.c.resolved_at.is_(None))
         .values(resolved_at=now, accepted=accepted, reason=reason)
     )
-    if _changed(session, statement) != 1:
+    if count_changed(session, statement) != 1:
         raise ConcurrentAppendError(f"the dispute about {dispute.participant} has been decided already")
     remaining = load_open(session, dispute.participant)
     mark_disputed(session, dispute.participant, None if remaining is None else str(remaining.evidence["offered"]))
@@ -239,8 +239,3 @@ def forget_heard(session: Session, participant: str, points: Iterable[Point] | N
         return
     for size, root in points:
         session.execute(statement.where(_HEARD.c.size == size, _HEARD.c.root == root))
-
-
-def _changed(session: Session, statement: sa.Update) -> int:
-    result = session.execute(statement)
-    return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from directory.bulk import insert_into
+from directory.bulk import count_changed, insert_into
 from directory.database import Base
 from directory.store import bump_counter, drop_participant
 from directory.tables import RecordRow
@@ -148,7 +148,7 @@ def _moved(head: Head, frontier: Frontier, checkpoint: Checkpoint, checked_at: d
 
 def _move_head(session: Session, known_size: int, moved: Head) -> None:
     values = {f"new_{name}": getattr(moved, name) for name in _MOVED} | {"new_frontier": moved.frontier.to_bytes()}
-    if _changed(session, _MOVE_HEAD, {"of": moved.participant, "known": known_size} | values) != 1:
+    if count_changed(session, _MOVE_HEAD, {"of": moved.participant, "known": known_size} | values) != 1:
         raise ConcurrentAppendError(f"expected the log of {moved.participant} at size {known_size}; it has moved")
 
 
@@ -215,7 +215,7 @@ def touch_head(
         )
         .values(values)
     )
-    if _changed(session, statement) != 1:
+    if count_changed(session, statement) != 1:
         raise ConcurrentAppendError(f"expected the log of {participant} at size {checkpoint.size}; it has moved")
     remember_checkpoint(session, checkpoint)
     bump_counter(session, "federation")
@@ -224,7 +224,7 @@ def touch_head(
 def mark_disputed(session: Session, participant: str, offered: str | None) -> None:
     """Keep the offered checkpoint that contradicts what is held, or with None end the dispute."""
     statement = sa.update(_LOG).where(_LOG.c.participant == participant).values(disputed=offered)
-    if _changed(session, statement) != 1:
+    if count_changed(session, statement) != 1:
         raise NotHeldError(f"no log of {participant} is held here")
     bump_counter(session, "federation")
 
@@ -322,9 +322,4 @@ def compute_roots(
 def erase_superseded(session: Session, now: dt.datetime, after: dt.timedelta = ERASE_AFTER) -> int:
     """Erase the own payloads that were superseded at least ``after`` ago; how many."""
     statement = sa.update(_ENTRY).where(_ENTRY.c.superseded_at <= now - after).values(payload=None, superseded_at=None)
-    return _changed(session, statement)
-
-
-def _changed(session: Session, statement: sa.Update, parameters: dict[str, Any] | None = None) -> int:
-    result = session.execute(statement, parameters)
-    return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+    return count_changed(session, statement)

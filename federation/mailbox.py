@@ -17,6 +17,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from directory.bulk import count_changed
 from federation.encoding import dump_json
 from federation.identity import Identity
 from federation.messages import Message, make_message, new_jti, read_times
@@ -28,6 +29,8 @@ REMEMBERED_FOR = dt.timedelta(days=60)
 GIVE_UP_AFTER = dt.timedelta(days=7)
 FIRST_PAUSE = dt.timedelta(seconds=1)
 LONGEST_PAUSE = dt.timedelta(minutes=10)
+MOST_DUE = 100
+"""Messages that are begun with at one look; what is left is found at the next."""
 RENEWED_BEFORE = dt.timedelta(minutes=5)
 """A token that ends sooner than this is signed anew: it may be under way for a while."""
 
@@ -103,10 +106,11 @@ def queue_message(
     return jti
 
 
-def load_due(session: Session, now: dt.datetime) -> list[str]:
-    """The names of the messages that are to be sent now, oldest first."""
+def load_due(session: Session, now: dt.datetime, most: int = MOST_DUE) -> list[str]:
+    """The names of the messages that are to be sent now, the longest due first; of very many, the first."""
     due = sa.select(SentMessageRow.jti).where(SentMessageRow.retry_at <= now)
-    return list(session.execute(due.order_by(SentMessageRow.created_at, SentMessageRow.jti)).scalars())
+    order = SentMessageRow.retry_at, SentMessageRow.created_at, SentMessageRow.jti
+    return list(session.execute(due.order_by(*order).limit(most)).scalars())
 
 
 def load_sent(session: Session, jti: str) -> SentMessage | None:
@@ -143,7 +147,7 @@ def claim_message(
         .where(SentMessageRow.jti == jti, SentMessageRow.state == WAITING, SentMessageRow.attempts == held.attempts)
         .values(attempts=held.attempts + 1, retry_at=until, tokens="\n".join(tokens))
     )
-    return load_sent(session, jti) if _changed(session, claimed) == 1 else None
+    return load_sent(session, jti) if count_changed(session, claimed) == 1 else None
 
 
 def settle_delivered(session: Session, jti: str, receipt: str, now: dt.datetime) -> bool:
@@ -170,7 +174,7 @@ def note_answer(session: Session, audience: str, type_: str, answer: str) -> Non
         .order_by(SentMessageRow.created_at.desc())
         .limit(1)
     )
-    _changed(
+    count_changed(
         session, sa.update(SentMessageRow).where(SentMessageRow.jti.in_(newest.scalar_subquery())).values(answer=answer)
     )
 
@@ -180,7 +184,7 @@ def withdraw(session: Session, audience: str, types: tuple[str, ...], reason: st
     waiting = sa.update(SentMessageRow).where(
         SentMessageRow.audience == audience, SentMessageRow.type.in_(types), SentMessageRow.state == WAITING
     )
-    return _changed(session, waiting.values(state=UNDELIVERABLE, detail=reason, retry_at=None, done_at=now))
+    return count_changed(session, waiting.values(state=UNDELIVERABLE, detail=reason, retry_at=None, done_at=now))
 
 
 def _may_be_sent_again(held: SentMessage, identity: Identity, now: dt.datetime) -> bool:
@@ -200,7 +204,7 @@ def _sign(held: SentMessage, identity: Identity, now: dt.datetime) -> str:
 
 def _settle(session: Session, jti: str, **values: object) -> bool:
     waiting = sa.update(SentMessageRow).where(SentMessageRow.jti == jti, SentMessageRow.state == WAITING)
-    return _changed(session, waiting.values(**values)) == 1
+    return count_changed(session, waiting.values(**values)) == 1
 
 
 def _select_sent() -> sa.Select[Any]:
@@ -312,7 +316,7 @@ def load_newest_token(session: Session, issuer: str, type_: str) -> str | None:
 
 def forget_received(session: Session, now: dt.datetime) -> int:
     """Forget what was taken long ago; how many messages. Housekeeping's."""
-    return _changed(
+    return count_changed(
         session, sa.delete(ReceivedMessageRow).where(ReceivedMessageRow.received_at <= now - REMEMBERED_FOR)
     )
 
@@ -328,8 +332,3 @@ def _keep(session: Session, message: Message, receipt: str | None, now: dt.datet
         "received_at": now,
     }
     session.execute(sa.insert(ReceivedMessageRow).values(values))
-
-
-def _changed(session: Session, statement: sa.Update | sa.Delete) -> int:
-    result: Any = session.execute(statement.execution_options(synchronize_session=False))
-    return int(result.rowcount)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from directory.bulk import upsert
+from directory.bulk import count_changed, upsert
 from directory.database import Base
 from directory.store import bump_counter, ensure_counters, read_counters
 from directory.tables import RecordRow, SkippedRow
@@ -109,7 +109,7 @@ def _fits(header: bytes, payload: bytes) -> bool:
 def drop_beyond(session: Session, participant: str, size: int) -> int:
     """Remove entries whose numbers lie outside a log of ``size``; how many."""
     outside = sa.or_(_ENTRY.c.seq < 0, _ENTRY.c.seq >= size)
-    return _count(session, sa.delete(_ENTRY).where(_ENTRY.c.participant == participant, outside))
+    return count_changed(session, sa.delete(_ENTRY).where(_ENTRY.c.participant == participant, outside))
 
 
 def erase_what_is_superseded(session: Session, participant: str, overdue: dt.datetime | None = None) -> int:
@@ -160,7 +160,7 @@ def _set(session: Session, participant: str, numbers: set[int], **values: object
     if not numbers:
         return 0
     here = sa.and_(_ENTRY.c.participant == participant, _ENTRY.c.seq.in_(numbers))
-    return _count(session, sa.update(_ENTRY).where(here).values(values))
+    return count_changed(session, sa.update(_ENTRY).where(here).values(values))
 
 
 def mend_head(session: Session, log: StoredLog, signed: Checkpoint) -> int:
@@ -187,7 +187,7 @@ def mend_head(session: Session, log: StoredLog, signed: Checkpoint) -> int:
         "issued_at": signed.issued_at,
         "expires_at": signed.expires_at,
     }
-    return changed + _count(session, sa.update(_LOG).where(_LOG.c.participant == log.participant).values(values))
+    return changed + count_changed(session, sa.update(_LOG).where(_LOG.c.participant == log.participant).values(values))
 
 
 def _mend_seen(session: Session, participant: str, signed: Checkpoint, wrong: list[tuple[int, bytes]]) -> int:
@@ -216,14 +216,14 @@ def drop_strays(session: Session, own: str) -> int:
     count = 0
     for table in (_ENTRY, _SEEN, Base.metadata.tables[SkippedRow.__tablename__], _RECORD):
         stray = sa.and_(table.c.participant.not_in(_HELD), table.c.participant != own)
-        count += _count(session, sa.delete(table).where(stray))
+        count += count_changed(session, sa.delete(table).where(stray))
     return count
 
 
 def mend_ownership(session: Session, own: str) -> int:
     """Let the log of this node's participant, and no other, be the own one; rows changed."""
     wrong = _LOG.c.own != (_LOG.c.participant == own)
-    return _count(session, sa.update(_LOG).where(wrong).values(own=_LOG.c.participant == own))
+    return count_changed(session, sa.update(_LOG).where(wrong).values(own=_LOG.c.participant == own))
 
 
 def mend_counters(session: Session) -> None:
@@ -256,13 +256,9 @@ def _row_fault(participant: str, stored: StoredConfiguration) -> bool:
 
 def _replace_configuration(session: Session, participant: str, stored: StoredConfiguration) -> int:
     here = sa.and_(_CONFIGURATION.c.participant == participant, _CONFIGURATION.c.token == stored.token)
-    count = _count(session, sa.delete(_CONFIGURATION).where(here))
+    count = count_changed(session, sa.delete(_CONFIGURATION).where(here))
     content = stored.content
     if not isinstance(content, FederationError):
         row = {"participant": content.participant, "issued_at": content.issued_at, "token": content.token}
         upsert(session, ConfigurationRow, [row | {"expires_at": content.expires_at}])
     return count
-
-
-def _count(session: Session, statement: sa.Delete | sa.Update) -> int:
-    return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]  # a DELETE gives a CursorResult

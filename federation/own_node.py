@@ -12,7 +12,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from directory.bulk import insert_into
+from directory.bulk import count_changed, insert_into
 from directory.database import Base
 from directory.store import bump_counter
 from federation.clock import find_clock_fault
@@ -181,8 +181,7 @@ def _put(session: Session, values: dict[str, Any]) -> None:
 
 
 def _change(session: Session, condition: sa.ColumnElement[bool], values: dict[str, Any]) -> bool:
-    result = session.execute(sa.update(_OWN).where(_OWN.c.id == _ROW, condition).values(values))
-    changed = int(result.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+    changed = count_changed(session, sa.update(_OWN).where(_OWN.c.id == _ROW, condition).values(values)) == 1
     if changed:
         bump_counter(session, "federation")
     return changed

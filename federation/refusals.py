@@ -6,12 +6,11 @@ for a post whose signature fails, or anybody could fill the disk, and speak ill 
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from directory.bulk import insert_into
+from directory.bulk import count_changed, insert_into
 from federation.tables import RefusalRow
 
 KEPT_FOR = dt.timedelta(days=396)
@@ -66,8 +65,7 @@ def count_refusals(session: Session) -> dict[tuple[str, str], int]:
 
 def purge_refusals(session: Session, before: dt.datetime) -> int:
     """Forget the refusals of minutes before this instant; how many rows."""
-    result: Any = session.execute(sa.delete(RefusalRow).where(RefusalRow.minute < before))
-    return int(result.rowcount)
+    return count_changed(session, sa.delete(RefusalRow).where(RefusalRow.minute < before))
 
 
 def printable(text: str) -> str:
