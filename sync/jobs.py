@@ -15,12 +15,16 @@ from sqlalchemy.orm import Session
 
 from directory.database import reading
 from directory.store import purge_rota_versions
+from federation.checkpoint import read_checkpoint
+from federation.head import Head
 from federation.log import erase_superseded, load_head
 from federation.mailbox import forget_received
 from federation.own_node import load_own_node
+from federation.participants import load_configuration
 from federation.peering import forget_proposals
 from federation.publishing import renew_checkpoint
 from federation.refusals import KEPT_FOR, purge_refusals
+from federation.statements import NodeConfiguration
 from sync.instance import KEPT_FOR as INSTANCES_KEPT_FOR
 from sync.instance import purge_instances
 from sync.key_changes import continue_federation_rotation
@@ -137,7 +141,8 @@ def renew_own_checkpoint(node: Node, now: dt.datetime, fence: Fence | None) -> N
     """Sign the own log anew before its checkpoint is an hour old, so that silence shows."""
     with reading(node.engine) as session:
         head, own = load_head(session, node.participant), load_own_node(session)
-    if head is None or (head.issued_at is not None and now - head.issued_at < CHECKPOINT_AGE):
+        configuration = load_configuration(session, node.participant)
+    if head is None or not _is_checkpoint_due(head, configuration, now):
         return
     if own.held_back or own.clock_refused or head.disputed:
         return  # said elsewhere, and signed as soon as that is over
@@ -147,6 +152,13 @@ def renew_own_checkpoint(node: Node, now: dt.datetime, fence: Fence | None) -> N
         renew_checkpoint(session, node.identity, now)
 
     store(node.engine, renew)
+
+
+def _is_checkpoint_due(head: Head, configuration: NodeConfiguration | None, now: dt.datetime) -> bool:
+    """Whether it is old, or its key was removed while the log was disputed or held back: nobody takes it then."""
+    if head.checkpoint is None or head.issued_at is None or now - head.issued_at >= CHECKPOINT_AGE:
+        return True
+    return configuration is not None and read_checkpoint(head.checkpoint).kid not in configuration.operating_keys
 
 
 def erase(node: Node, now: dt.datetime, fence: Fence | None) -> None:

@@ -19,6 +19,7 @@ from federation.participants import load_configurations
 from federation.publishing import PendingChange, publish
 from federation.trust import follow_chain
 from sync.errors import StorageError
+from sync.jobs import renew_own_checkpoint
 from sync.key_changes import continue_federation_rotation
 from tests.simulators.host import ENTITY_ID, Host, make_host, open_host, trust_the_anchor
 from tests.simulators.network import SimulatedNetwork
@@ -224,6 +225,20 @@ def test_a_key_is_revoked_while_the_own_log_is_disputed(host: Host) -> None:
     host.revoke(stolen)
     assert stolen not in host.configuration.operating_keys
     assert host.checkpoint_signer() == stolen
+
+
+def test_the_log_is_signed_anew_as_soon_as_the_dispute_is_over(host: Host) -> None:
+    """Its checkpoint's key was revoked meanwhile: no peer would have taken it until the next hour's."""
+    stolen = host.operating()[0]
+    with writing(host.engine) as session:
+        mark_disputed(session, "ME", "offered")
+    host.revoke(stolen)
+    renew_own_checkpoint(host.node, host.now, None)
+    assert host.checkpoint_signer() == stolen
+    with writing(host.engine) as session:
+        mark_disputed(session, "ME", None)
+    renew_own_checkpoint(host.node, host.now, None)
+    assert [host.checkpoint_signer()] == host.operating()
 
 
 def test_an_unknown_key_is_not_revoked(host: Host) -> None:
