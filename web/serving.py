@@ -57,6 +57,8 @@ PARENT_POLL_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 SETTLED_SECONDS = 60.0
 """A worker that lived this long and dies is replaced as quickly as the first time."""
+_PASSING = (FederationError, SyncError, sa.exc.SQLAlchemyError, OSError, MemoryError, RuntimeError)
+"""What passes, a thread that cannot be started among it: a watch that ended would leave the own log held back."""
 _log = structlog.get_logger("veza.serving")
 
 
@@ -214,8 +216,8 @@ def _look_after(watch: NodeWatch, parent: int) -> None:
     while watch.elsewhere is None:
         try:
             watch.tick()
-        except (FederationError, SyncError, sa.exc.SQLAlchemyError, OSError) as error:
-            _log.warning("watch_failed", reason=str(error))
+        except _PASSING as error:
+            _log.warning("watch_failed", reason=repr(error))
         time.sleep(LOOK_SECONDS)
     _log.error("elsewhere", reason=watch.elsewhere)
     os.kill(parent, signal.SIGTERM)

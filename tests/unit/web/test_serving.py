@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from web.serving import PortInUseError, ServeOptions, WorkerProcess, check_port_free, serve_node
+from web.serving import PortInUseError, ServeOptions, WorkerProcess, _look_after, check_port_free, serve_node
 
 PROGRAM = """
 import os, sys, time
@@ -119,3 +119,25 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path):
     worker.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(int(marks(tmp_path)[0].name), 0)
+
+
+class Watch:
+    """Fails at first in each of these ways, then finds that the node runs elsewhere too."""
+
+    def __init__(self, *faults):
+        self.faults = list(faults)
+        self.elsewhere = None
+
+    def tick(self):
+        if self.faults:
+            raise self.faults.pop()
+        self.elsewhere = "a copy answers"
+
+
+def test_the_watch_outlives_what_a_process_runs_out_of():
+    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        _look_after(Watch(MemoryError(), RuntimeError("can't start new thread"), OSError()), parent.pid)
+        assert parent.wait(timeout=20) == -signal.SIGTERM
+    finally:
+        parent.kill()
