@@ -159,10 +159,16 @@ def test_an_unforeseen_error_tells_an_id_and_nothing_else(node: ServedNode, caps
 
 
 @pytest.mark.parametrize(
-    ("reason", "code"), [("database is locked", "busy"), ("database or disk is full", "storage_full")]
+    ("reason", "number", "code"),
+    [
+        ("database is locked", sqlite3.SQLITE_BUSY, "busy"),
+        ("database or disk is full", sqlite3.SQLITE_FULL, "storage_full"),
+    ],
 )
-def test_a_database_in_trouble_is_said_to_be(node: ServedNode, reason: str, code: str) -> None:
-    add_failing_view(node.app, sa.exc.OperationalError("SELECT 1", None, sqlite3.OperationalError(reason)))
+def test_a_database_in_trouble_is_said_to_be(node: ServedNode, reason: str, number: int, code: str) -> None:
+    fault = sqlite3.OperationalError(reason)
+    fault.sqlite_errorcode = number
+    add_failing_view(node.app, sa.exc.OperationalError("SELECT 1", None, fault))
     response = node.app.test_client().get("/api/v1/fail")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert response.json["type"] == f"urn:veza:problem:{code}"
