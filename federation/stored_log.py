@@ -98,6 +98,11 @@ def as_text(value: Any) -> Any:  # noqa: ANN401
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
+def as_octets(value: Any) -> Any:  # noqa: ANN401
+    """Bytes as stored; what SQLite holds in another type, though it may read the same, is no bytes that fit."""
+    return value if value is None or isinstance(value, bytes) else b"\x00" + str(value).encode("utf-8", "replace")
+
+
 def as_instant(value: Any) -> Instant:  # noqa: ANN401
     """An instant as stored, in UTC; the text itself where it is none."""
     found = as_text(value)
@@ -124,7 +129,15 @@ def load_stored_logs(session: Session) -> list[StoredLog]:
     )
     return [
         StoredLog(
-            as_text(code), own, size, root, frontier, as_text(token), as_instant(start), as_instant(end), as_text(other)
+            as_text(code),
+            own,
+            size,
+            as_octets(root),
+            as_octets(frontier),
+            as_text(token),
+            as_instant(start),
+            as_instant(end),
+            as_text(other),
         )
         for code, own, size, root, frontier, token, start, end, other in session.execute(
             sa.select(*columns).order_by(_LOG.c.participant)
@@ -150,7 +163,9 @@ def read_entry_pages(
     )
     after = BEFORE_ALL
     while rows := session.execute(query, {"after": after}).all():
-        yield [StoredEntry(seq, header, payload, as_instant(at)) for seq, header, payload, at in rows]
+        yield [
+            StoredEntry(seq, as_octets(header), as_octets(payload), as_instant(at)) for seq, header, payload, at in rows
+        ]
         after = rows[-1][0]
         after_page()
 
@@ -165,5 +180,5 @@ def read_seen(session: Session, participant: str) -> Iterator[tuple[int, bytes]]
     )
     after = BEFORE_ALL
     while rows := session.execute(query, {"after": after}).all():
-        yield from ((size, root) for size, root in rows)
+        yield from ((size, as_octets(root)) for size, root in rows)
         after = rows[-1][0]

@@ -22,7 +22,7 @@ from federation.keys import PublicKey
 from federation.last_numbers import LastNumbers
 from federation.log import load_seen_root
 from federation.record_checks import RecordCheck
-from federation.stored_log import AfterPage, StoredLog, load_stored_logs, read_entry_pages
+from federation.stored_log import AfterPage, StoredLog, as_octets, load_stored_logs, read_entry_pages
 from federation.tables import EntryRow, LogRow, SeenCheckpointRow
 from federation.trust_checks import load_stored_configurations, readable, verify_trust
 
@@ -131,7 +131,7 @@ def _verify_head(session: Session, log: StoredLog, signed: Checkpoint) -> Iterat
     times, stored = (signed.issued_at, signed.expires_at), (log.issued_at, log.expires_at)
     if times != stored:
         yield Finding(log.participant, "head", log.size, "from {} to {}".format(*times), str(stored), RESTORE)
-    seen = load_seen_root(session, log.participant, signed.size)
+    seen = as_octets(load_seen_root(session, log.participant, signed.size))
     if seen != signed.root:
         stands = "none" if seen is None else seen.hex()
         yield Finding(log.participant, "accepted checkpoint", signed.size, signed.root.hex(), stands, RESTORE)
