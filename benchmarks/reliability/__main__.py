@@ -14,6 +14,7 @@ PARTS = {
     "rotations": rotations.run,
     "crowd": crowd.run,
     "flood": long_log.run_flood,
+    "readers": long_log.run_readers,
     "verify": long_log.run_verification,
     "gossip": gossip.run,
     "sweep": sweep.run,

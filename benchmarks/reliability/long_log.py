@@ -2,12 +2,16 @@
 
 import functools
 import json
+import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability.figures import MIB, Options, load_beside, output_of, show
+from benchmarks.reliability.figures import MIB, ROOT, Options, load_beside, output_of, show
 from benchmarks.reliability.long_origin import make_origin
 
 _folder = tempfile.TemporaryDirectory(prefix="veza-bench-")
@@ -52,6 +56,41 @@ def run_flood(options: Options) -> None:
         held = sum(run["unchanged"] for run in runs[:-1])
         show("flood", f"{name}: runs before the last that changed no row held", f"{held} of {len(runs) - 1}")
         show("flood", f"{name}: left in the spool at the end", f"{last['kept']} bytes")
+
+
+def run_readers(options: Options) -> None:
+    """How long a reader of the follower's database is kept out while a quarter of the log is applied."""
+    entries = options.entries // PARTS_OF_A_FLOOD
+    origin, database = _origin(entries), Path(_folder.name) / "read.db"
+    command = [sys.executable, "-m", "benchmarks.reliability.held_log", "follow", database, "--origin", origin]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        while not database.exists():
+            time.sleep(0.1)
+        began = time.monotonic()
+        outs = list(_times_kept_out(database, process))
+        seconds = time.monotonic() - began
+    assert process.returncode == 0
+    figure = f"{max(outs, default=0.0):.1f} s at a time, {sum(outs):.1f} of {seconds:.1f} s ({load_beside()})"
+    show("readers", f"SQLite {sqlite3.sqlite_version}, applying {entries:,} entries: a reader is kept out", figure)
+
+
+def _times_kept_out(database: Path, process: "subprocess.Popen[bytes]") -> Iterator[float]:
+    """The lengths of the times during which the database cannot be read, until the process ends."""
+    since: float | None = None
+    while process.poll() is None:
+        try:
+            with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0) as reader:
+                reader.execute("SELECT count(*) FROM counter").fetchone()
+            reader.close()
+        except sqlite3.OperationalError:
+            since = since or time.monotonic()
+        else:
+            if since is not None:
+                yield time.monotonic() - since
+            since = None
+        time.sleep(0.05)
+    if since is not None:
+        yield time.monotonic() - since
 
 
 def run_verification(options: Options) -> None:
