@@ -6,8 +6,9 @@ the counter ``federation``. Configurations stay for good: they prove what was ac
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, pairwise
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -289,22 +290,31 @@ def configurations_chain(session: Session, participant: str) -> list[str]:
 
     The configurations with which the federation keys changed, then the current one. NotHeldError where none is held.
     """
-    bound = session.scalar(sa.select(ParticipantRow.entity_id).where(ParticipantRow.participant == participant))
-    rows = session.execute(_SELECT_ALL.execution_options(yield_per=16), {"of": participant}).scalars()
-    links = ((token, *read_link(token)) for token in rows)  # newest first, and no more at once than are needed
-    chain: list[str] = []
-    later: tuple[str, frozenset[str]] | None = None
-    for token, entity_id, kids in links:
-        if bound not in (None, entity_id):
-            continue  # another node had the code before
-        if later is not None and (later[1] != kids or not chain):
-            chain.append(later[0])
-        if len(chain) == MAX_CHAIN:
-            return chain[::-1]
-        later = token, kids
-    if later is None:
+    newest_first = list(islice(_turns(_links(session, participant)), MAX_CHAIN))
+    if not newest_first:
         raise NotHeldError(f"no configuration of {participant} is held")
-    return [later[0], *reversed(chain)]
+    return newest_first[::-1]
+
+
+_Link = tuple[str, frozenset[str]]
+
+
+def _links(session: Session, participant: str) -> Iterator[_Link]:
+    """The configurations with their federation keys, newest first, no more read at once than are needed."""
+    bound = session.scalar(sa.select(ParticipantRow.entity_id).where(ParticipantRow.participant == participant))
+    for token in session.execute(_SELECT_ALL.execution_options(yield_per=16), {"of": participant}).scalars():
+        entity_id, kids = read_link(token)
+        if bound in (None, entity_id):  # another node may have had the code before
+            yield token, kids
+
+
+def _turns(links: Iterator[_Link]) -> Iterator[str]:
+    """The newest, then each with which the federation keys changed; the oldest is such a one."""
+    newest = next(links, ("", frozenset()))
+    yield from filter(None, [newest[0]])
+    for (token, kids), (_, earlier) in pairwise(chain([newest], links, [("", frozenset())])):
+        if kids != earlier and token != newest[0]:
+            yield token
 
 
 def key_warnings(session: Session) -> dict[str, list[str]]:

@@ -117,18 +117,23 @@ class Gateway:
 
     async def _receive(self, environ: Environ, exchange: Exchange) -> bytes | None:
         """The body; None where it did not come in time. One that says that it is too long is not read."""
-        length = environ.get("CONTENT_LENGTH", "")
         chunked = environ.pop("HTTP_TRANSFER_ENCODING", None) is not None
+        length = "" if chunked else environ.get("CONTENT_LENGTH", "")
         if environ["REQUEST_METHOD"] in SAFE_METHODS or not (chunked or length):
             environ.pop("CONTENT_LENGTH", None)
             return b""
-        if not chunked and (not length.isdecimal() or int(length) > self._longest):
+        if length and not self._may_be(length):
             return b""
         body = await self._collect(exchange)
-        if body is None or (not chunked and len(body) < int(length)):
-            return None
-        environ["CONTENT_LENGTH"] = str(len(body))
+        if body is not None and length not in ("", str(len(body))):
+            return None  # the client has gone
+        if body is not None:
+            environ["CONTENT_LENGTH"] = str(len(body))
         return body
+
+    def _may_be(self, length: str) -> bool:
+        """Whether a body of this length may be read."""
+        return length.isdecimal() and int(length) <= self._longest
 
     async def _collect(self, exchange: Exchange) -> bytes | None:
         arriving = asyncio.ensure_future(_read(exchange, self._longest))

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from directory.database import reading
-from federation.own_node import held_back_words, load_own_node
+from federation.own_node import OwnNode, held_back_words, load_own_node
 from federation.participants import load_participants
 from federation.trusted_anchor import TrustedAnchor, load_anchor
 from sync.federation_report import report
@@ -110,10 +110,15 @@ def federation(data: Path, as_json: bool) -> None:
         print_json(rows)
         return
     print_table(_STATES, [[row[column] for column in _STATES] for row in rows])
-    for words in filter(None, (own.held_back and held_back_words(own.held_back), own.clock_refused)):
-        click.echo(f"this node signs nothing: {words}")
+    _explain_own(own)
     for row in rows:
         _explain(row, statuses.get(row["participant"]), row["participant"] in ended)
+
+
+def _explain_own(own: OwnNode) -> None:
+    """Why this node signs nothing, where it does not."""
+    for words in filter(None, (own.held_back and held_back_words(own.held_back), own.clock_refused)):
+        click.echo(f"this node signs nothing: {words}")
 
 
 def _explain(row: dict[str, Any], status: Status | None, has_ended: bool) -> None:
