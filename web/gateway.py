@@ -117,23 +117,17 @@ class Gateway:
 
     async def _receive(self, environ: Environ, exchange: Exchange) -> bytes | None:
         """The body; None where it did not come in time. One that says that it is too long is not read."""
-        chunked = environ.pop("HTTP_TRANSFER_ENCODING", None) is not None
-        length = "" if chunked else environ.get("CONTENT_LENGTH", "")
-        if environ["REQUEST_METHOD"] in SAFE_METHODS or not (chunked or length):
-            environ.pop("CONTENT_LENGTH", None)
+        length = _take_length(environ)
+        if length == 0:
             return b""
-        if length and not self._may_be(length):
+        if length is not None and length > self._longest:
+            environ["CONTENT_LENGTH"] = str(length)
             return b""
         body = await self._collect(exchange)
-        if body is not None and length not in ("", str(len(body))):
-            return None  # the client has gone
-        if body is not None:
-            environ["CONTENT_LENGTH"] = str(len(body))
+        if body is None or len(body) < (length or 0):
+            return None
+        environ["CONTENT_LENGTH"] = str(len(body))
         return body
-
-    def _may_be(self, length: str) -> bool:
-        """Whether a body of this length may be read."""
-        return length.isdecimal() and int(length) <= self._longest
 
     async def _collect(self, exchange: Exchange) -> bytes | None:
         arriving = asyncio.ensure_future(_read(exchange, self._longest))
@@ -157,6 +151,17 @@ async def _read(exchange: Exchange, longest: int) -> bytes:
         if len(body) > longest:
             break
     return bytes(body)
+
+
+def _take_length(environ: Environ) -> int | None:
+    """How long the body says it is, None for one that does not say it; that of a read means nothing."""
+    chunked = environ.pop("HTTP_TRANSFER_ENCODING", None) is not None
+    length = environ.pop("CONTENT_LENGTH", "")
+    if environ["REQUEST_METHOD"] in SAFE_METHODS:
+        return 0
+    if chunked:
+        return None
+    return int(length) if length.isdecimal() else 0
 
 
 def make_environ(scope: Scope) -> Environ:
