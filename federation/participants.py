@@ -234,7 +234,8 @@ def store_configuration(session: Session, configuration: NodeConfiguration) -> L
     standing = check_newer(held, configuration)
     if standing == "same":
         return standing
-    _check_not_too_many(session, configuration)
+    if held is None or not _only_removes_keys(held, configuration):  # a revocation must never wait
+        _check_not_too_many(session, configuration)
     _check_not_reused(session, configuration.participant, {configuration.kid})
     _note_proven(session, configuration.participant, {configuration.kid})
     session.add(
@@ -248,6 +249,12 @@ def store_configuration(session: Session, configuration: NodeConfiguration) -> L
     session.flush()
     bump_counter(session, "federation")
     return standing
+
+
+def _only_removes_keys(held: NodeConfiguration, newer: NodeConfiguration) -> bool:
+    """Whether fewer keys are listed and no new one, which can be said a few times only."""
+    before = held.federation_keys.keys() | held.operating_keys.keys()
+    return newer.federation_keys.keys() | newer.operating_keys.keys() < before
 
 
 def _check_not_too_many(session: Session, configuration: NodeConfiguration) -> None:

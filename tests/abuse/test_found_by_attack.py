@@ -7,13 +7,15 @@ import sqlalchemy as sa
 
 from directory.database import reading
 from federation.errors import TokenError, TrustError
-from federation.participants import MOST_A_DAY
+from federation.keys import jwks_of, key_set
+from federation.participants import MOST_A_DAY, load_participant
 from federation.tables import ConfigurationRow
 from sync.clock_watch import ask_peers_clocks, confirm_clock, read_date
 from sync.inbox import receive_statement
 from sync.transport import JSON, Response
 from tests.abuse.attacked import MIB, Attacked, peak_memory_at_most
 from tests.abuse.test_own_ideas import metadata, statement
+from tests.simulators.node_simulator import named_key
 
 ODD_DATES = (
     "Fri, 31 Dec 9999 23:59:59 -2359",
@@ -59,6 +61,23 @@ def test_x32_configuration_for_each_second(attacked: Attacked) -> None:
     with reading(attacked.follower.engine) as session:
         count = sa.select(sa.func.count()).where(ConfigurationRow.participant == "RS")
         assert session.execute(count).scalar_one() == MOST_A_DAY
+    attacked.follower.pass_time(dt.timedelta(days=1))  # the next renewal is taken as ever
+
+
+def test_x32_revocation_after_a_flood(attacked: Attacked) -> None:
+    """A stolen federation key uses the day's configurations up: the owner's revocation is taken all the same."""
+    begin, node = int(attacked.now.timestamp()) - 1000, attacked.follower.node
+    both = jwks_of(key_set(attacked.honest.identity.operating_key, named_key("thief")))
+    for second in range(MOST_A_DAY - 1):  # one is held already
+        listed = metadata(attacked.honest, jwks=both)
+        receive_statement(node, statement(attacked.honest, iat=begin + second, metadata=listed), attacked.now)
+    with pytest.raises(TrustError, match="rate_limited"):
+        receive_statement(node, statement(attacked.honest, iat=begin + 400, metadata=listed), attacked.now)
+    receive_statement(node, statement(attacked.honest, iat=begin + 401), attacked.now)
+    with reading(attacked.follower.engine) as session:
+        held = load_participant(session, "RS")
+    assert held is not None
+    assert held.operating_keys.keys() == {attacked.honest.identity.operating_key.kid}
     attacked.follower.pass_time(dt.timedelta(days=1))  # the next renewal is taken as ever
 
 
