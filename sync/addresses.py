@@ -38,6 +38,11 @@ class Destination:
     port: int
     addresses: tuple[str, ...]
 
+    @property
+    def place(self) -> str:
+        """Host and port, for the words of an error."""
+        return f"{self.host}:{self.port}"
+
 
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """Networks in CIDR form (``10.1.0.0/16``); ValueError for anything else."""

@@ -138,11 +138,11 @@ class HttpTransport:
                 return self._send(request, exchange)
             except _FAILURES as error:
                 if not _was_idle(error, request, exchange):
-                    raise _explain(error, destination.host) from error
+                    raise _explain(error, destination.place) from error
             try:
                 return self._send(request, exchange)
             except _FAILURES as error:
-                raise _explain(error, destination.host) from error
+                raise _explain(error, destination.place) from error
 
     def _send(self, request: _Request, exchange: Exchange) -> Response:
         prepared = requests.Request(

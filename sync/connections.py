@@ -144,7 +144,7 @@ def _dial() -> ClockedSocket:
         else:
             return connection
     exchange.remaining()
-    raise PeerUnreachableError("unreachable", f"no connection to {exchange.destination.host} ({last})")
+    raise PeerUnreachableError("unreachable", f"no connection to {exchange.destination.place} ({last})")
 
 
 def _connect(connection: socket.socket, address: str, exchange: Exchange, seconds: float) -> None:

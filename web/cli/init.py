@@ -15,11 +15,12 @@ from directory.vocabulary import COUNTRIES
 from federation.addresses import check_entity_id
 from federation.errors import TrustError
 from federation.identity import Identity, create_identity
-from federation.keys import fingerprint, key_set
+from federation.keys import key_set
 from federation.log import create_log, load_heads
 from federation.own_configuration import renew_configuration
 from federation.participants import bind_participant
 from federation.publishing import renew_checkpoint
+from federation.words import format_fingerprint
 from web.cli.databases import database_errors
 from web.cli.failure import CommandError
 from web.cli.output import json_option, print_json
@@ -68,7 +69,7 @@ def init(
         print_json(facts | {"federation_key": kid, "operating_key": identity.operating_key.kid})
         return
     click.echo(f"the node of {config.participant} is in {data}; its federation key has the fingerprint")
-    click.echo(f"  {fingerprint(kid)}")
+    click.echo(f"\n{format_fingerprint(kid)}\n")
     click.echo("next: veza import FILE, veza user add NAME --role node_admin, veza serve")
 
 

@@ -8,9 +8,9 @@ import tomllib
 import pytest
 
 from directory.database import make_engine, reading
-from federation.keys import fingerprint
 from federation.log import load_heads
 from federation.participants import load_participant
+from federation.words import format_fingerprint
 from web.cli.databases import node_config
 from web.cli.init import create_node
 from web.config import load_config
@@ -70,7 +70,7 @@ def test_the_fingerprint_is_shown_to_be_compared(run, tmp_path):
     _, out, _ = run("--data", tmp_path / "ME", "init", *ARGUMENTS)
     _, listed, _ = run("--data", tmp_path / "ME", "keys", "list", "--json")
     (kid,) = [key["kid"] for key in json.loads(listed) if key["use"] == "federation"]
-    assert fingerprint(kid) in out
+    assert format_fingerprint(kid) in out
 
 
 def test_keys_can_be_encrypted(run, tmp_path):
