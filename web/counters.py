@@ -2,6 +2,9 @@
 
 A plain driver connection per thread, outside any transaction: on this path an ORM session would cost more than the
 answer. The statement is fixed and takes no arguments.
+
+A long transaction on SQLite's rollback journal shuts readers out while it writes. Until it commits nothing new can be
+seen by anybody, so what was read last is given again at once: who asks is answered from what this process holds.
 """
 
 import contextlib
@@ -12,6 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 
 _QUERY = "SELECT name, value FROM counter"
+_LOCKED_MS = 50
+"""How long a reader that knows an answer waits for a locked SQLite database."""
+_SQLITE_LOCKED = frozenset({5, 6})
 
 
 class CounterReader:
@@ -22,12 +28,18 @@ class CounterReader:
         self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._own = threading.local()
         self._open: set[Any] = set()
+        self._last: Mapping[str, int] | None = None
 
     def read(self) -> Mapping[str, int]:
-        """The value of every counter; OperationalError where the database does not answer, even to a second try."""
+        """The value of every counter; OperationalError where the database does not answer, even to a second try.
+
+        While a SQLite database is locked against readers, the values read last.
+        """
         try:
             return self._query()
-        except self._driver_error:
+        except self._driver_error as error:
+            if self._last is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_LOCKED:
+                return self._last
             self._forget()  # the server may have closed an idle connection: once more, with a new one
         try:
             return self._query()
@@ -45,7 +57,11 @@ class CounterReader:
         cursor = self._connection().cursor()
         try:
             cursor.execute(_QUERY)
-            return dict(cursor.fetchall())
+            found = dict(cursor.fetchall())
+            if self._last is None and self._engine.dialect.name == "sqlite":
+                cursor.execute(f"PRAGMA busy_timeout={_LOCKED_MS}")  # from now on there is something to go on with
+            self._last = found
+            return found
         finally:
             cursor.close()
 
@@ -56,6 +72,8 @@ class CounterReader:
             lent.detach()  # this thread keeps it: the pool neither waits for it nor resets it
             if self._engine.dialect.name == "postgresql":
                 connection.autocommit = True
+            elif self._last is not None:
+                connection.execute(f"PRAGMA busy_timeout={_LOCKED_MS}")
             self._own.connection = connection
             self._open.add(connection)
         return self._own.connection
