@@ -61,7 +61,7 @@ def run(report: Report) -> None:
 
 def measure(report: Report, origin: sa.Engine, identity: Identity, engine: sa.Engine) -> None:
     transport = Counting()
-    node = Node(engine, FOLLOWER, transport, NodeSettings(insecure_urls=True))
+    node = Node(engine, lambda: FOLLOWER, transport, NodeSettings(insecure_urls=True))
     add(report, f"first sync of {RECORDS:,} over HTTP", [pull(node)], "", None)
     add(report, f"{CHANGES:,} changes over HTTP", changed(node, origin, identity, CHANGES, 1), "", None)
     rounds = 5 if report.quick else 15
