@@ -238,6 +238,7 @@ def store_configuration(session: Session, configuration: NodeConfiguration) -> L
         _check_not_too_many(session, configuration)
     _check_not_reused(session, configuration.participant, {configuration.kid})
     _note_proven(session, configuration.participant, {configuration.kid})
+    _make_room(session, configuration)
     session.add(
         ConfigurationRow(
             participant=configuration.participant,
@@ -249,6 +250,14 @@ def store_configuration(session: Session, configuration: NodeConfiguration) -> L
     session.flush()
     bump_counter(session, "federation")
     return standing
+
+
+def _make_room(session: Session, configuration: NodeConfiguration) -> None:
+    """Drop what another node, which had the code before, signed for it in the very same second."""
+    same = (ConfigurationRow.participant == configuration.participant) & (
+        ConfigurationRow.issued_at == configuration.issued_at
+    )
+    session.execute(sa.delete(ConfigurationRow).where(same))
 
 
 def _only_removes_keys(held: NodeConfiguration, newer: NodeConfiguration) -> bool:

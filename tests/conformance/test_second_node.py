@@ -1,18 +1,18 @@
 """The second implementation against itself: an origin that is its own anchor, and a node that follows it."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance import second_node as node
+from tests.ports import free_ports_in_a_row
 
 PROGRAM = Path(node.__file__)
 WEB = node.Web(insecure=True)
@@ -45,16 +45,9 @@ DOCUMENT: node.Json = {
 OUTAGE = {"channel": "siena", "from": "2026-11-21T20:00:00Z", "reason": "maintenance"}
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for item in found:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in found]
-
-
 def write_config(folder: Path, participant: str, **values: Any) -> Path:
-    port, control = free_ports(2)
+    port = free_ports_in_a_row(2)
+    control = port + 1
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "document.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
     fixed = {"participant": participant, "url": f"http://127.0.0.1:{port}", "port": port, "control_port": control}

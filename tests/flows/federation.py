@@ -6,9 +6,7 @@ import http.client
 import io
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from federation.keys import parse_jwks
 from sync.pull import PullResult
 from sync.refresh import refresh_trust
 from sync.run import Run
+from tests.ports import free_port
 from tests.waiting import eventually
 from web import accounts
 from web.cli import main
@@ -37,23 +36,6 @@ from web.demo_rotas import with_duty
 
 PASSWORD = "flows and more flows"
 START_SECONDS = 60.0
-
-
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_ports_in_a_row(count: int) -> int:
-    """The first of so many ports that nobody listens at now, below those that the system hands out by itself."""
-    while True:
-        first = random.randrange(20_000, 32_000)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + count):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
 
 
 @dataclass

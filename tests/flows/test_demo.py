@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.federation import FlowNode, free_ports_in_a_row
+from tests.flows.federation import FlowNode
+from tests.ports import free_ports_in_a_row
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("flows")]

@@ -9,7 +9,8 @@ import pytest
 
 from directory.database import reading
 from federation.log import load_seen_root
-from tests.flows.federation import FlowNode, free_port, join, stopping, sync
+from tests.flows.federation import FlowNode, join, stopping, sync
+from tests.ports import free_port
 from tests.waiting import eventually
 from web.cli.databases import opened_database
 from web.demo_plan import sample_document

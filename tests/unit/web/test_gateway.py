@@ -1,7 +1,8 @@
 """Requests are passed on once they are whole: slow bodies cost no thread, long ones no memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,8 +78,14 @@ CHUNKED = ("transfer-encoding", "chunked")
 
 
 def ask(scope: Scope, exchange: Exchange, **limits: Any) -> Exchange:
-    asyncio.run(gateway(**limits).answer(scope, exchange))
+    run(gateway(**limits).answer(scope, exchange))
     return exchange
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it in a thread of its own: the test's thread may have an event loop already (a browser's)."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 def test_a_whole_body_reaches_the_application_with_its_length() -> None:
@@ -109,7 +116,7 @@ def test_of_too_many_bodies_the_one_on_its_way_for_longest_is_given_up() -> None
         for task in tasks:
             task.cancel()
 
-    asyncio.run(attack())
+    run(attack())
     assert honest.body == b"got whole"
     assert [each.status for each in slow] == [503, 503, 503, None]
 
@@ -124,7 +131,7 @@ def test_slow_bodies_take_no_turn_from_others() -> None:
             task.cancel()
 
     answered = Exchange()
-    asyncio.run(attack())
+    run(attack())
     assert answered.status == 201
 
 
