@@ -21,7 +21,7 @@ test: check-system $(VENV)/.dev  ## Run the linters and every test (units, datab
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 4 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup
 
 FUZZ_MINUTES ?= 10
 
